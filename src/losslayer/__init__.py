@@ -1,0 +1,35 @@
+"""losslayer: any tensor of a Keras model's graph as a named loss or metric, with exact numbers.
+
+    Model         a functional model that owns its objective
+    losses        loss layers: tensors in, a value per element and its weight out
+    metrics       metrics that are exact over any batches
+    loss_layer    makes a loss layer of a plain function
+    LossLayer     the base of all loss layers
+    testing       check_loss(layer): the checks that every loss of ours passes
+"""
+
+from losslayer import losses, metrics
+from losslayer.core.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DataError,
+    LosslayerError,
+    ObjectiveError,
+)
+from losslayer.core.layer import LossLayer, loss_layer
+from losslayer.core.model import Model
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ArgumentError",
+    "ArgumentTypeError",
+    "DataError",
+    "LossLayer",
+    "LosslayerError",
+    "Model",
+    "ObjectiveError",
+    "loss_layer",
+    "losses",
+    "metrics",
+]

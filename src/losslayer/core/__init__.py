@@ -1,0 +1,1 @@
+"""The two concepts: the loss layer and the model that owns an objective."""

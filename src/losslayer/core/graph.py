@@ -1,0 +1,88 @@
+"""What a tensor of a functional graph needs: its inputs and its layers.
+
+The only file that reads how Keras records a graph (`_keras_history`, `_inbound_nodes`); both are
+underscored but have been the same since Keras 3.0, and CI runs the oldest and the newest release
+that `pyproject.toml` allows.
+"""
+
+import keras
+
+from losslayer.core.errors import ArgumentTypeError, refuse
+
+
+def is_symbolic(value):
+    """Whether `value` is a tensor of a graph under construction."""
+    return isinstance(value, keras.KerasTensor)
+
+
+def producer(tensor):
+    """The layer or operation that made a symbolic tensor."""
+    history = getattr(tensor, "_keras_history", None)
+    return None if history is None else history.operation
+
+
+def implicit_mask(tensor):
+    """The mask that Keras attached to `tensor` (by `Embedding(mask_zero=True)`, say), or None."""
+    return getattr(tensor, "_keras_mask", None)
+
+
+def is_input(tensor):
+    """Whether `tensor` is what `keras.Input` returned."""
+    return is_symbolic(tensor) and isinstance(producer(tensor), keras.layers.InputLayer)
+
+
+def needs(tensors):
+    """What `tensors` are computed from.
+
+    Returns:
+        `(inputs, layers)`: the `keras.Input` tensors and the layers on the paths that lead to
+        `tensors`, each once, producers first.
+    """
+    inputs, layers = {}, {}
+    seen = set()
+    # Depth first by hand: graphs are deeper than Python's recursion limit.
+    stack = [(t, False) for t in reversed(list(tensors))]
+    while stack:
+        tensor, done = stack.pop()
+        operation, node_index, _ = tensor._keras_history
+        node = operation._inbound_nodes[node_index]
+        if done:
+            if isinstance(operation, keras.layers.InputLayer):
+                inputs.setdefault(id(tensor), tensor)
+            elif isinstance(operation, keras.layers.Layer):
+                layers.setdefault(id(operation), operation)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((tensor, True))
+            stack.extend((t, False) for t in reversed(node.input_tensors))
+    return list(inputs.values()), list(layers.values())
+
+
+def flat_named(owner, argument, tensors):
+    """`tensors` (one, a list or a dict by name) as a dict from name to `keras.Input` tensor."""
+    if isinstance(tensors, dict):
+        named = list(tensors.items())
+    else:
+        flat = tensors if isinstance(tensors, (list, tuple)) else [tensors]
+        named = [(getattr(t, "name", None), t) for t in flat]
+    for _, tensor in named:
+        if not is_input(tensor):
+            refuse(
+                owner,
+                argument,
+                "hold only what `keras.Input` returned: one tensor, a list, or a dict by name",
+                tensor,
+                error=ArgumentTypeError,
+            )
+    names = [name for name, _ in named]
+    if len(set(names)) < len(names):
+        refuse(owner, argument, "have names that differ", names)
+    if names != [t.name for _, t in named]:
+        rule = "have the tensors' own names as keys"
+        refuse(owner, argument, rule, names, "Name them: keras.Input(..., name=...).")
+    return dict(named)
+
+
+def functional(tensors, inputs, name):
+    """A plain functional model from `inputs` (a list of input tensors) to a list of tensors."""
+    return keras.Model(list(inputs), list(tensors), name=name)

@@ -1,0 +1,313 @@
+"""The first concept: a loss is a layer, from tensors to one value per element and its weight."""
+
+import inspect
+import typing
+
+import keras
+import numpy as np
+from keras import ops
+
+from losslayer.core import check
+from losslayer.core.errors import ArgumentError, ArgumentTypeError, refuse
+from losslayer.core.graph import implicit_mask, is_symbolic
+from losslayer.core.reduction import at_least_float32, expand
+
+
+class LossLayer(keras.layers.Layer):
+    """Base of all loss layers: tensors in, the pair `(values, weights)` out.
+
+    A subclass writes `values`, a pure function of tensors, and nothing else:
+
+    >>> class Hinge(LossLayer):
+    ...     '''relu(margin - target * score), `(batch,)`.'''
+    ...
+    ...     def __init__(self, margin=1.0, **kwargs):
+    ...         super().__init__(**kwargs)
+    ...         self.margin = margin
+    ...
+    ...     def values(self, score, target):
+    ...         return keras.ops.relu(self.margin - target * score)
+    >>> values, weights = Hinge(margin=2.0)(
+    ...     score=np.array([1.0, float("nan")]), target=np.array([1.0, 1.0]), mask=[True, False]
+    ... )
+    >>> values.tolist(), weights.tolist()
+    ([1.0, 0.0], [1.0, 0.0])
+
+    The base does the rest. It takes `mask=` (boolean, True counts; without it the masks that Keras
+    attached to the inputs) and `sample_weight=`, both with the leading axes of the values, and
+    multiplies them into `weights`. Where the weight is 0 the inputs are replaced by
+    `padding_value` on the way in and the value by 0 on the way out, so whatever stands there (NaN,
+    inf, a label outside the table) changes neither value nor gradient. Half precision comes in,
+    float32 is computed and given out. The configuration is read from the signature of
+    `__init__`, and the class is registered with Keras, so models that use it load in safe mode.
+
+    Attributes:
+        couples_examples: Whether a value depends on other examples of the batch (in-batch
+            negatives do). What doesn't may run slice by slice.
+        padding_value: What stands for the inputs of elements that don't count.
+        axes: The axes of each argument of `values`, in words: checked when the layer is applied.
+            `{"logits": "batch time vocab", "labels": "batch time"}`, say; `[word]` may be missing,
+            `...` is any number of axes, equal words are equal sizes.
+        integers: Names of the arguments that must be integers.
+    """
+
+    couples_examples = False
+    padding_value = 0
+    axes: typing.ClassVar[dict] = {}
+    integers: tuple = ()
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        package = cls.__module__.split(".")[0]
+        keras.saving.register_keras_serializable(package=package)(cls)
+
+    def __init__(self, *, name=None, dtype=None, **kwargs):
+        if dtype is None:
+            # Losses are sums of many small terms: never in half precision.
+            dtype = "float64" if keras.config.floatx() == "float64" else "float32"
+        super().__init__(name=name, dtype=dtype, **kwargs)
+        self.supports_masking = True
+
+    def values(self, *tensors):
+        """One loss value per element, `(batch,)` or `(batch, time)`: what a subclass writes."""
+        raise NotImplementedError(f"{type(self).__name__} must define `values(self, ...)`.")
+
+    def weigh(self, values, weights):
+        """Last step, for layers whose values stand for other elements than their inputs do."""
+        return values, weights
+
+    def __call__(self, *tensors, mask=None, sample_weight=None, training=None, **named):
+        """Apply the loss to `tensors`, by position or by the names that `values` gives them.
+
+        Args:
+            *tensors: What `values` takes.
+            mask: Boolean, `(batch,)` or `(batch, time)`: True counts.
+            sample_weight: Factors of the weights, same axes.
+            training: Keras's flag, handed on to layers inside.
+            **named: Tensors by name.
+
+        Returns:
+            `(values, weights)`, two tensors of the same shape.
+        """
+        if isinstance(mask, (list, tuple)):
+            mask = np.asarray(mask)
+        if isinstance(sample_weight, (list, tuple)):
+            sample_weight = np.asarray(sample_weight)
+        # A running or loading graph calls the layer again with what Keras was given below.
+        again = len(tensors) == 1 and isinstance(tensors[0], (tuple, list))
+        tensors = tuple(tensors[0]) if again else self._in_order(tensors, named)
+        context = {} if training is None else {"training": training}
+        return super().__call__(tensors, mask=mask, sample_weight=sample_weight, **context)
+
+    def call(self, tensors, mask=None, sample_weight=None):
+        """Clean the inputs, compute the values, clean the values."""
+        tensors = [self._in_precision(t) for t in tensors]
+        weights = self._weights(tensors, mask, sample_weight)
+        if weights is not None:
+            tensors = [self._without_uncounted(t, weights) for t in tensors]
+        values = self.values(*tensors)
+        if weights is None:
+            weights = ops.ones_like(values)
+        else:
+            weights = self._like_values(weights, values)
+            values = ops.where(ops.not_equal(weights, 0), values, ops.zeros_like(values))
+        return self.weigh(values, weights)
+
+    def compute_mask(self, tensors, previous_mask=None):
+        """No mask leaves a loss layer: its weights say what counts."""
+        return None
+
+    def get_config(self):
+        """The arguments of `__init__`, each read from the attribute of its name."""
+        config = super().get_config()
+        for name in _arguments(type(self)):
+            config[name] = _saved(getattr(self, name))
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        """A layer from what `get_config` returned."""
+        return cls(**{name: _loaded(value) for name, value in config.items()})
+
+    def _in_order(self, tensors, named):
+        signature = inspect.signature(self.values)
+        try:
+            bound = signature.bind(*tensors, **named)
+        except TypeError as error:
+            raise ArgumentTypeError(
+                f"{type(self).__name__}: the call must be {type(self).__name__}(...)"
+                f"({', '.join(signature.parameters)}). Received: {len(tensors)} by position, "
+                f"{tuple(named)} by name ({error})."
+            ) from None
+        self._check(bound.arguments)
+        ordered = []
+        for name, value in bound.arguments.items():
+            several = signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
+            ordered.extend(value if several else [value])
+        return tuple(ordered)
+
+    def _check(self, arguments):
+        for name, value in arguments.items():
+            for tensor in value if isinstance(value, tuple) else (value,):
+                if not (is_symbolic(tensor) or hasattr(tensor, "shape")):
+                    advice = "Hyper-parameters go to the constructor."
+                    refuse(self, name, "be a tensor", tensor, advice, ArgumentTypeError)
+        check.axes(self, self.axes, {n: arguments[n].shape for n in self.axes if n in arguments})
+        for name in self.integers:
+            dtype = keras.backend.standardize_dtype(arguments[name].dtype)
+            if "int" not in dtype:
+                advice = "Make it so where it comes from: keras.Input(..., dtype='int32')."
+                refuse(self, name, "be integers", dtype, advice, ArgumentTypeError)
+
+    def _in_precision(self, tensor):
+        dtype = keras.backend.standardize_dtype(tensor.dtype)
+        return at_least_float32(tensor) if "float" in dtype else tensor
+
+    def _weights(self, tensors, mask, sample_weight):
+        """The weight of each element, or None when all count once."""
+        # Keras fills in a missing mask: a tuple with one for each tensor, or None.
+        if mask is None or isinstance(mask, (tuple, list)):
+            masks = [m for m in map(_own_mask, tensors) if m is not None]
+        else:
+            masks = [mask]
+        weights = None
+        for factor in [*masks, sample_weight]:
+            if factor is None:
+                continue
+            factor = ops.cast(factor, self.compute_dtype)
+            if weights is None:
+                weights = factor
+            else:
+                rank = max(len(weights.shape), len(factor.shape))
+                weights = expand(weights, rank) * expand(factor, rank)
+        return weights
+
+    def _without_uncounted(self, tensor, weights):
+        counts = ops.not_equal(weights, 0)
+        while len(counts.shape) > len(tensor.shape):
+            counts = ops.any(counts, axis=-1)
+        padding = ops.full_like(tensor, self.padding_value)
+        return ops.where(expand(counts, len(tensor.shape)), tensor, padding)
+
+    def _like_values(self, weights, values):
+        if len(weights.shape) > len(values.shape):
+            raise ArgumentError(
+                f"{type(self).__name__}: `mask` and `sample_weight` must have at most the axes of "
+                f"the values, {tuple(values.shape)}. Received: shape {tuple(weights.shape)}. "
+                "Reduce them to one weight per value."
+            )
+        return ops.broadcast_to(expand(weights, len(values.shape)), ops.shape(values))
+
+
+def _own_mask(tensor):
+    """The mask that Keras attached, if it speaks about the leading axes of the tensor."""
+    mask = implicit_mask(tensor)
+    # A (batch, time) mask that is still attached to (batch, dim) speaks about axes that are gone.
+    return mask if mask is not None and len(mask.shape) < len(tensor.shape) else None
+
+
+def _arguments(cls):
+    """Names of the arguments of `cls.__init__` that are not Keras's own."""
+    parameters = inspect.signature(cls.__init__).parameters.values()
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    own = [p.name for p in parameters if p.kind not in kinds]
+    return [n for n in own if n not in ("self", "name", "dtype", "trainable")]
+
+
+def _saved(value):
+    return value if _is_plain(value) else keras.saving.serialize_keras_object(value)
+
+
+def _loaded(value):
+    if isinstance(value, dict) and "class_name" in value:
+        return keras.saving.deserialize_keras_object(value)
+    return value
+
+
+def _is_plain(value):
+    if isinstance(value, (tuple, list)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def loss_layer(function=None, *, couples_examples=False):
+    """Make a loss layer of a plain function of tensors.
+
+    Positional arguments are tensors, keyword-only arguments hyper-parameters. The function
+    returns one value per element; mask, weights, precision and saving are `LossLayer`'s. It
+    replaces a `Lambda` layer, and a function that returns a closure: unlike these, what it makes
+    is saved with its hyper-parameters and loads in safe mode (where the module that defines it
+    has been imported).
+
+    Args:
+        function: `function(tensor, ..., *, hyper_parameter=default, ...)`.
+        couples_examples: Whether a value depends on other examples of the batch.
+
+    Returns:
+        A subclass of `LossLayer` with the name of the function.
+
+    Raises:
+        ArgumentTypeError: if `function` takes no tensor, or `**` arguments.
+
+    Example:
+
+    >>> @loss_layer
+    ... def margin_loss(right, wrong, *, margin=0.1):
+    ...     return keras.ops.relu(margin + wrong - right)
+    >>> values, weights = margin_loss(margin=0.5)(np.array([0.9, 0.2]), np.array([0.1, 0.3]))
+    >>> values.round(1).tolist()
+    [0.0, 0.6]
+    """
+    if function is None:
+        return lambda f: loss_layer(f, couples_examples=couples_examples)
+    parameters = list(inspect.signature(function).parameters.values())
+    tensors = [p for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    settings = [p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    if not tensors or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+        refuse(
+            "loss_layer",
+            "function",
+            "take tensors by position and hyper-parameters as keyword-only arguments, without **",
+            str(inspect.signature(function)),
+            "Put a `*` before the first hyper-parameter.",
+            ArgumentTypeError,
+        )
+    names = [p.name for p in settings]
+
+    def __init__(self, *, name=None, dtype=None, **kwargs):
+        given = {n: kwargs.pop(n) for n in names if n in kwargs}
+        unknown = set(kwargs) - {"trainable"}
+        missing = [p.name for p in settings if p.default is p.empty and p.name not in given]
+        if unknown or missing:
+            raise ArgumentTypeError(
+                f"{function.__name__}: the hyper-parameters must be {tuple(names)}. Received: "
+                f"unknown {tuple(sorted(unknown))}, missing {tuple(missing)}."
+            )
+        LossLayer.__init__(self, name=name, dtype=dtype, **kwargs)
+        for p in settings:
+            setattr(self, p.name, given.get(p.name, p.default))
+
+    # The constructor's signature is what `get_config`, editors and `help()` read.
+    keras_own = inspect.signature(LossLayer.__init__).parameters
+    __init__.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [keras_own["self"], *settings, keras_own["name"], keras_own["dtype"], keras_own["kwargs"]]
+    )
+
+    def values(self, *args):
+        return function(*args, **{n: getattr(self, n) for n in names})
+
+    values.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [keras_own["self"], *tensors]
+    )
+    return type(
+        function.__name__,
+        (LossLayer,),
+        {
+            "__init__": __init__,
+            "values": values,
+            "__doc__": function.__doc__,
+            "__module__": function.__module__,
+            "__qualname__": function.__qualname__,
+            "couples_examples": couples_examples,
+        },
+    )

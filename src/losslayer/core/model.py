@@ -1,0 +1,571 @@
+"""The second concept: a model that owns its objective."""
+
+import contextlib
+import copy
+import functools
+import inspect
+
+import keras
+from keras import ops
+
+from losslayer import backend
+from losslayer.core import feed, graph
+from losslayer.core.errors import (
+    ArgumentTypeError,
+    DataError,
+    LosslayerError,
+    ObjectiveError,
+    refuse,
+)
+from losslayer.core.objective import Objective, Term, read_losses, read_metric
+from losslayer.core.reduction import ExactMean, mean, total_and_weight
+
+
+@keras.saving.register_keras_serializable(package="losslayer")
+class Model(keras.Model):
+    """A functional Keras model with named losses and metrics on any tensors of its graph.
+
+    It holds two graphs over the same layers: the inference graph leads to `outputs`, the
+    objective graph to all losses and metrics. `fit` and `evaluate` run the second, `predict`,
+    `model(x)` and `export` the first; neither computes, or asks the data for, what only the other
+    one needs. Weights that no loss reaches don't move.
+
+    Every reported number is exact: the quotient of two sums over all elements that count, the
+    same for any batch size. `loss` is the sum of the named losses times their weights, plus
+    regularisers and what other layers `add_loss`.
+
+    Args:
+        inputs: What `keras.Input` returned: one tensor, a list, or a dict by name.
+        outputs: Tensors of the graph, in any structure: what `predict` returns.
+        labels: Inputs that only losses and metrics read. They come as `y`, or by name in `x`.
+        name: Name of the model.
+
+    Raises:
+        ArgumentTypeError: `inputs` or `labels` are not what `keras.Input` returned.
+        ObjectiveError: `outputs` need an input that is not in `inputs`.
+
+    Example:
+
+    >>> x = keras.Input((3,), name="x")
+    >>> target = keras.Input((1,), name="target")
+    >>> prediction = keras.layers.Dense(1, name="head")(x)
+    >>> error = losslayer.losses.FromKeras(keras.losses.Huber())(target, prediction)
+    >>> model = Model(inputs=x, outputs=prediction, labels=target)
+    >>> model.add_loss(error, name="huber")
+    >>> model.compile("adam")
+    >>> history = model.fit(np.ones((4, 3)), np.zeros((4, 1)), verbose=0)
+    >>> sorted(history.history)
+    ['huber', 'loss']
+    >>> model.predict(np.ones((2, 3)), verbose=0).shape
+    (2, 1)
+    """
+
+    _objective = None  # read by properties that Keras asks for while it constructs the model
+    _stage = None  # "fit" or "evaluate" while a step of these is running
+    _excluded: frozenset = frozenset()  # ids of variables that this step must not touch
+
+    def __init__(self, inputs, outputs, labels=None, *, name=None, **kwargs):
+        # Inputs keep their own dtypes: Keras would cast float labels to half precision here.
+        super().__init__(name=name, autocast=False, **kwargs)
+        inputs = graph.flat_named(self, "inputs", inputs)
+        labels = {} if labels is None else graph.flat_named(self, "labels", labels)
+        if set(inputs) & set(labels):
+            refuse(self, "labels", "not be inputs too", sorted(set(inputs) & set(labels)))
+        flat = keras.tree.flatten(outputs)
+        if not flat or not all(map(graph.is_symbolic, flat)):
+            refuse(self, "outputs", "hold tensors of the graph", outputs, error=ArgumentTypeError)
+        known = {id(t) for t in inputs.values()}
+        foreign = [t.name for t in graph.needs(flat)[0] if id(t) not in known]
+        if foreign:
+            raise ObjectiveError(
+                f"Model: `outputs` must need only the inputs {tuple(inputs)}. They also need "
+                f"{tuple(foreign)}. Add these to inputs=."
+            )
+        self._objective = Objective(inputs, labels, flat)
+        self._total = _TotalLoss(self._objective)
+        self._compiled_on_outputs = self._compiled_loss = False
+        self._unreached = None  # ids of variables that no loss reaches; found in the first step
+        self._graph_layers = []
+        self._track_graph()
+        needed = [inputs[n] for n in self._objective.needed("predict")]
+        # Held by the objective: as an attribute of ours Keras would save its layers twice.
+        self._objective.inference = keras.Model(needed, outputs, name=f"{self.name}_inference")
+        self.built = True
+
+    # The objective
+
+    def add_loss(self, loss, *, name=None, weight=1.0):
+        """Train on `loss`, and report it under `name`.
+
+        Args:
+            loss: What a loss layer returned, the pair `(values, weights)`; or any tensor of the
+                graph: a value per token or per example, whose exact mean is the loss, or a scalar
+                (it counts once per row of its batch, as in Keras, and is not exact over batches
+                that differ). A list adds each of its losses.
+            name: Key in the logs; default: the name of the layer that made it.
+            weight: Factor of this loss in the sum that is minimised. What is reported under
+                `name` is without it.
+
+        Raises:
+            ArgumentTypeError: `loss` is no tensor of a graph, or `weight` no number.
+            ObjectiveError: the name is taken, the tensor belongs to another graph, or the model
+                has been compiled.
+        """
+        self._refuse_if_compiled("add_loss")
+        self._add(read_losses(loss, name, weight))
+
+    def add_metric(self, tensor_or_metric, *tensors, name=None, sample_weight=None, on="both"):
+        """Report a number under `name`, without training on it.
+
+        Args:
+            tensor_or_metric: A tensor, or pair `(values, weights)`, whose exact mean is reported;
+                or a `keras.metrics.Metric`.
+            *tensors: What the metric's `update_state` takes, in its order; for one pair
+                `(values, weights)` the weights become the metric's `sample_weight`.
+            name: Key in the logs; default: the metric's name, or the producing layer's.
+            sample_weight: Tensor of weights (a mask, say).
+            on: "fit", "evaluate" or "both": an accuracy need not cost the logits in training.
+
+        Raises:
+            ArgumentError, ArgumentTypeError: an argument breaks its rule.
+            ObjectiveError: as for `add_loss`.
+        """
+        self._refuse_if_compiled("add_metric")
+        self._add([read_metric(tensor_or_metric, tensors, name, sample_weight, on)])
+
+    def _add(self, terms: list[Term]):
+        for term in terms:
+            self._objective.add(term)
+        self._track_graph()
+
+    def _refuse_if_compiled(self, method):
+        if self.compiled:
+            raise ObjectiveError(
+                f"Model: `{method}` must come before compile(). To change the objective of a "
+                "compiled model, build `Model(model.inputs, model.outputs, model.labels)` (it "
+                "shares all weights), add to that one, and compile again."
+            )
+
+    def _track_graph(self):
+        tracked = {id(layer) for layer in self._graph_layers}
+        for layer in self._objective.layers():
+            if id(layer) not in tracked:
+                self._graph_layers.append(layer)
+        self._trained_ids = None
+
+    # What the graph consists of
+
+    @property
+    def inputs(self):
+        """The input tensors, in order."""
+        return list(self._objective.inputs.values())
+
+    @property
+    def labels(self):
+        """The label tensors, in order."""
+        return list(self._objective.labels.values())
+
+    @property
+    def outputs(self):
+        """The output tensors, flat."""
+        return list(self._objective.outputs)
+
+    @property
+    def inference(self):
+        """The inference graph, a plain `keras.Model` that shares all weights."""
+        return self._objective.inference
+
+    @property
+    def trainable_weights(self):
+        """The weights on the way to a loss, unless their layers are frozen."""
+        return self._trained(super().trainable_weights)
+
+    @property
+    def trainable_variables(self):
+        """The variables on the way to a loss, unless their layers are frozen."""
+        return self._trained(super().trainable_variables)
+
+    @property
+    def non_trainable_weights(self):
+        """All other weights, those that no loss reaches too."""
+        return _without(self.weights, self.trainable_weights)
+
+    @property
+    def non_trainable_variables(self):
+        """All other variables, those that no loss reaches too."""
+        return _without(self.variables, self.trainable_variables)
+
+    def _trained(self, variables):
+        if self._objective is None or not (self._objective.losses or self._compiled_on_outputs):
+            return variables
+        if self._trained_ids is None:
+            layers = self._objective.trained_layers(self._compiled_on_outputs)
+            self._trained_ids = frozenset(id(v) for layer in layers for v in layer.variables)
+        ids = self._trained_ids - self._excluded
+        return [v for v in variables if id(v) in ids]
+
+    # Compiling
+
+    @functools.wraps(keras.Model.compile)
+    def compile(self, *args, **kwargs):
+        """As in Keras; `loss` and `metrics` work on the outputs, beside the named terms."""
+        given = inspect.signature(keras.Model.compile).bind(self, *args, **kwargs).arguments
+        names = ("loss", "metrics", "weighted_metrics")
+        on_outputs = [n for n in names if given.get(n) is not None]
+        if on_outputs and self._objective.labels:
+            raise ObjectiveError(
+                f"Model: `{on_outputs[0]}` must be left out of compile() when the model has labels "
+                f"{tuple(self._objective.labels)}: `y` feeds these. Use add_loss and add_metric."
+            )
+        self._compiled_on_outputs = bool(on_outputs)
+        self._compiled_loss = given.get("loss") is not None
+        self._jit_compile_given = given.get("jit_compile", "auto")
+        self._unreached = None
+        self._trained_ids = None
+        super().compile(*args, **kwargs)
+
+    def get_compile_config(self):
+        """What `compile` was given, as plain data."""
+        config = super().get_compile_config()
+        # Keras stores what "auto" meant on this backend; the file may be loaded on another.
+        return {**config, "jit_compile": self._jit_compile_given} if config else config
+
+    def compile_from_config(self, config):
+        """Compile as a saved model was compiled."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    @property
+    def metrics(self):
+        """`loss`, the named losses, the named metrics, and what `compile` was given."""
+        if self._objective is None or not self.compiled:
+            return []
+        own = [term.metric for term in self._objective.terms]
+        # Keras's own "loss" weighs batches by their rows; ours stands in its place.
+        keras_own = [m for m in super().metrics if m.name != "loss"]
+        total = [self._total] if self._objective.losses or self._compiled_loss else []
+        return total + own + keras_own
+
+    def get_metrics_result(self):
+        """The current value of every metric of the running stage, by name."""
+        idle = {t.metric.name for t in self._objective.terms if self._stage not in t.stages}
+        results = {}
+        for metric in self.metrics:
+            if self._stage is not None and metric.name in idle:
+                continue
+            result = metric.result()
+            results.update(result if isinstance(result, dict) else {metric.name: result})
+        names = {t.metric.name: t.name for t in self._objective.terms}
+        return {names.get(k, k): v for k, v in results.items()}
+
+    # Data
+
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args, **kwargs):
+        """As in Keras; `y` only feeds `labels` (or what `compile` was given)."""
+        given = self._bind(keras.Model.fit, args, kwargs)
+        self._require_loss()
+        stages = ["fit", "evaluate"] if given.get("validation_split") else ["fit"]
+        self._prepare(stages, given)
+        if given.get("validation_data") is not None:
+            names = ("x", "y", "sample_weight")
+            unpacked = keras.utils.unpack_x_y_sample_weight(given["validation_data"])
+            validation = self._prepare(["evaluate"], dict(zip(names, unpacked)))
+            if feed.are_arrays(validation["x"]):
+                given["validation_data"] = tuple(validation[n] for n in names)
+        return super().fit(**given)
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, *args, **kwargs):
+        """As in Keras; `y` only feeds `labels` (or what `compile` was given)."""
+        given = self._bind(keras.Model.evaluate, args, kwargs)
+        return super().evaluate(**self._prepare(["evaluate"], given))
+
+    @functools.wraps(keras.Model.predict)
+    def predict(self, *args, **kwargs):
+        """As in Keras; asks only for the inputs that the outputs need."""
+        given = self._bind(keras.Model.predict, args, kwargs)
+        return super().predict(**self._prepare(["predict"], given))
+
+    @functools.wraps(keras.Model.train_on_batch)
+    def train_on_batch(self, *args, **kwargs):
+        """As in Keras; `y` only feeds `labels` (or what `compile` was given)."""
+        self._require_loss()
+        given = self._bind(keras.Model.train_on_batch, args, kwargs)
+        return super().train_on_batch(**self._prepare(["fit"], given))
+
+    @functools.wraps(keras.Model.test_on_batch)
+    def test_on_batch(self, *args, **kwargs):
+        """As in Keras; `y` only feeds `labels` (or what `compile` was given)."""
+        given = self._bind(keras.Model.test_on_batch, args, kwargs)
+        return super().test_on_batch(**self._prepare(["evaluate"], given))
+
+    def predict_on_batch(self, x):
+        """As in Keras; asks only for the inputs that the outputs need."""
+        return super().predict_on_batch(self._prepare(["predict"], {"x": x})["x"])
+
+    def _bind(self, method, args, kwargs):
+        given = dict(inspect.signature(method).bind(self, *args, **kwargs).arguments)
+        given.pop("self", None)
+        given.update(given.pop("kwargs", {}))
+        return given
+
+    def _require_loss(self):
+        if not (self._objective.losses or (self.compiled and self._compiled_loss)):
+            raise ObjectiveError(
+                "Model: there must be a loss to train on. Received: none. Call "
+                "add_loss(tensor, name=...) before compile(), or compile(loss=...)."
+            )
+
+    def _prepare(self, stages, given):
+        """Put arrays under their names, drop those that nobody needs, and check them."""
+        x, y = given.get("x"), given.get("y")
+        if not feed.are_arrays(x):
+            return given
+        needed: dict = {}
+        for stage in stages:
+            for name, users in self._needed(stage).items():
+                needed[name] = needed.get(name, []) + users
+        tensors = self._tensors(x, y, needed)
+        feed.require(needed, tensors, stages[0])
+        specs = {n: self._objective.sources[n] for n in needed}
+        weight = given.get("sample_weight")
+        feed.check_shapes({**tensors, **_weight_entry(weight)}, specs)
+        labels = self._objective.labels if y is not None else ()
+        given["x"] = {n: t for n, t in tensors.items() if n in needed and n not in labels}
+        if y is None:
+            given["x"].update(_weight_entry(weight))
+            given.pop("sample_weight", None)
+        return given
+
+    def _needed(self, stage):
+        return self._objective.needed(stage, stage != "predict" and self._compiled_on_outputs)
+
+    def _tensors(self, x, y, needed):
+        """Inputs and labels by name, from what the user gave as `x` and `y`."""
+        inputs = [n for n in needed if n in self._objective.inputs]
+        tensors = feed.by_name("x", x, self._objective.inputs, inputs)
+        if self._objective.labels:
+            tensors.update(feed.by_name("y", y, self._objective.labels))
+        elif y is not None and not self._compiled_on_outputs:
+            raise DataError(
+                "Model: `y` must be left out: the model has no labels, and compile() got no loss "
+                "or metric for the outputs. To use it, name it: Model(..., labels=keras.Input(...))"
+            )
+        return tensors
+
+    def _batch(self, stage, data):
+        """A batch as the steps of Keras take it: `x` by name, checked, `y` and sample weights."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        needed = self._needed(stage)
+        tensors = self._tensors(x, y, needed)
+        if sample_weight is None:
+            sample_weight = tensors.get(feed.SAMPLE_WEIGHT)
+        feed.require(needed, tensors, stage)
+        specs = {n: self._objective.sources[n] for n in needed}
+        feed.check_shapes({**tensors, **_weight_entry(sample_weight)}, specs)
+        return {n: tensors[n] for n in needed}, y, sample_weight
+
+    # Steps
+
+    def call(self, inputs, training=None):
+        """Run the inference graph; inside a training or evaluation step, the objective graph."""
+        if self._stage is None:
+            needed = self._needed("predict")
+            tensors = feed.by_name("x", inputs, self._objective.inputs, needed)
+            feed.require(needed, tensors, "predict")
+            return self.inference([tensors[n] for n in needed], training=training)
+        functional, names = self._objective.graph(self._stage, self._compiled_on_outputs)
+        try:
+            return functional([inputs[n] for n in names], training=training)
+        except LosslayerError:
+            raise
+        except (ValueError, TypeError, RuntimeError) as error:
+            shapes = ", ".join(f"{n} {tuple(inputs[n].shape)}" for n in names)
+            raise DataError(f"Model: the graph refuses a batch of {shapes}: {error}") from error
+
+    def train_step(self, *state_and_data):
+        """One step of `fit`; JAX passes the state before the data."""
+        *state, data = state_and_data
+        with self._running("fit"):
+            batch = self._batch("fit", data)
+            if self._unreached is None:
+                self._unreached = self._find_unreached(batch, *state)
+            if not state:
+                self._excluded = self._unreached
+            result = super().train_step(*state, batch)
+        return self._undo(result, *state) if state else result
+
+    def test_step(self, *state_and_data):
+        """One step of `evaluate`; JAX passes the state before the data."""
+        *state, data = state_and_data
+        with self._running("evaluate"):
+            return super().test_step(*state, self._batch("evaluate", data))
+
+    @contextlib.contextmanager
+    def _running(self, stage):
+        self._stage = stage
+        try:
+            yield
+        finally:
+            self._stage = None
+            self._excluded = frozenset()
+
+    def _undo(self, result, state):
+        """Give variables that no loss reaches their old values: weight decay moved them."""
+        logs, (trainable, *rest) = result
+        pairs = zip(self.trainable_variables, state[0], trainable)
+        kept = [old if id(v) in self._unreached else new for v, old, new in pairs]
+        return logs, (kept, *rest)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Sum of the named losses, regularisers and the rest; updates their metrics."""
+        if self._stage is None:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        total, rest = 0.0, 0.0
+        rows = ops.cast(ops.shape(keras.tree.flatten(x)[0])[0], "float32")
+        pairs, outputs = self._objective.by_term(self._stage, y_pred)
+        for term, tensors in pairs:
+            if term.is_mean:
+                sums = self._sums(term, tensors, sample_weight, rows)
+                term.metric.add(*sums)
+                if term.is_loss:
+                    total = total + term.weight * mean(*sums)
+        if self._compiled_loss:
+            rest = super().compute_loss(x, y, self._packed(outputs), sample_weight, training)
+        else:
+            for loss in self.losses:
+                rest = rest + ops.sum(ops.cast(loss, "float32"))
+        if self._objective.losses or self._compiled_loss:
+            self._total.add(rest * rows, rows)
+        return total + ops.cast(rest, "float32")
+
+    def _sums(self, term, tensors, sample_weight, rows):
+        sample_weight = sample_weight if term.is_loss else None
+        if len(tensors[0].shape) == 0 and sample_weight is not None:
+            raise DataError(
+                f"Model: `sample_weight` must meet losses with a value per row, but {term.label} "
+                "is one number per batch. Weigh its elements inside the graph."
+            )
+        if not term.is_exact:
+            tensors = [tensors[0], rows]
+        return total_and_weight(*tensors, row_weights=sample_weight)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Update the metrics that are no means of their own tensors; return all results."""
+        if self._stage is None:
+            return super().compute_metrics(x, y, y_pred, sample_weight)
+        pairs, outputs = self._objective.by_term(self._stage, y_pred)
+        for term, tensors in pairs:
+            if not term.is_mean:
+                if term.sample_weight is not None:
+                    *tensors, weight = tensors
+                    term.metric.update_state(*tensors, sample_weight=weight)
+                else:
+                    term.metric.update_state(*tensors)
+        outputs = self._packed(outputs) if self._compiled_on_outputs else None
+        return super().compute_metrics(x, y, outputs, sample_weight)
+
+    def _packed(self, outputs):
+        return keras.tree.pack_sequence_as(self.inference.output, outputs)
+
+    def _find_unreached(self, batch, state=None):
+        """Ids of the variables that no loss reaches; raises if a loss reaches none at all.
+
+        The structure says which layers lead to a loss; only a gradient can show that
+        `stop_gradient`, an `argmax` or the like cuts the way.
+        """
+        x, y, sample_weight = batch
+        variables = self.trainable_variables
+        if state is None:
+            state = [[v.value for v in vs] for vs in (variables, self.non_trainable_variables)]
+        others = state[1]
+        metrics = [v.value for v in self.metrics_variables] if len(state) < 4 else state[3]
+
+        def all_losses(values):
+            y_pred, _, extra = self.stateless_call(
+                values, others, x, return_losses=True, training=True
+            )
+            pairs, _ = self._objective.by_term("fit", y_pred)
+            named = [total_and_weight(*tensors)[0] for t, tensors in pairs if t.is_loss]
+            total, _ = self.stateless_compute_loss(
+                values, others, metrics, x=x, y=y, y_pred=y_pred, sample_weight=sample_weight
+            )
+            return [*named, sum([ops.sum(ops.cast(e, "float32")) for e in extra], total)]
+
+        reached = backend.connected(all_losses, state[0])
+        labels = [t.label for t in self._objective.losses] + ["the whole loss"]
+        for label, flags in zip(labels, reached):
+            if not any(flags):
+                raise ObjectiveError(
+                    f"Model: {label} must reach a trainable weight, but no gradient arrives at "
+                    "any. Look for stop_gradient, argmax, rounding or frozen layers on its way; "
+                    "if it is only to be reported, use add_metric."
+                )
+        return frozenset(id(v) for v, flag in zip(variables, reached[-1]) if not flag)
+
+    # Files
+
+    def get_config(self):
+        """All of the graph, the objective too, as plain data."""
+        tensors = [
+            *self.outputs,
+            *(t for term in self._objective.terms for t in term.all_tensors()),
+        ]
+        whole = graph.functional(tensors, self._objective.sources.values(), self.name)
+        places = iter(range(len(tensors)))
+        structure = keras.tree.map_structure(lambda _: next(places), self.inference.output)
+        return {
+            "name": self.name,
+            "dtype": self.dtype_policy.name,
+            "graph": whole.get_config(),
+            "inputs": len(self.inputs),
+            "outputs": structure,
+            "terms": [t.get_config(places) for t in self._objective.terms],
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """A model from what `get_config` returned."""
+        # A copy: Keras takes its configuration to pieces.
+        graph_config = copy.deepcopy(config["graph"])
+        whole = keras.Model.from_config(graph_config, custom_objects=custom_objects)
+        inputs, labels = whole.inputs[: config["inputs"]], whole.inputs[config["inputs"] :]
+        outputs = keras.tree.map_structure(lambda place: whole.outputs[place], config["outputs"])
+        model = cls(inputs, outputs, labels or None, name=config["name"], dtype=config["dtype"])
+        model._add([Term.from_config(c, whole.outputs) for c in config["terms"]])
+        return model
+
+    @functools.wraps(keras.Model.export)
+    def export(self, *args, **kwargs):
+        """Export the inference graph."""
+        return self.inference.export(*args, **kwargs)
+
+    @functools.wraps(keras.Model.summary)
+    def summary(self, *args, **kwargs):
+        """Print the layers, and then each loss and metric: what it needs, whether it is exact."""
+        super().summary(*args, **kwargs)
+        write = kwargs.get("print_fn") or print
+        for line in self._objective.describe():
+            write(line)
+
+
+class _TotalLoss(ExactMean):
+    """`loss`: the named losses times their weights, plus the mean over rows of all the rest."""
+
+    def __init__(self, objective):
+        super().__init__(name="loss")
+        # In a function: Keras would count the named metrics' variables as ours.
+        self._named = lambda: [t.weight * t.metric.result() for t in objective.losses]
+
+    def result(self):
+        return sum(self._named(), super().result())
+
+
+def _without(variables, others):
+    ids = {id(v) for v in others}
+    return [v for v in variables if id(v) not in ids]
+
+
+def _weight_entry(sample_weight):
+    return {} if sample_weight is None else {feed.SAMPLE_WEIGHT: sample_weight}

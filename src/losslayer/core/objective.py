@@ -1,0 +1,285 @@
+"""The objective of a model: named losses and metrics over tensors of its graph."""
+
+import difflib
+from dataclasses import dataclass, field
+
+import keras
+
+from losslayer.core import graph
+from losslayer.core.errors import ArgumentError, ArgumentTypeError, ObjectiveError, refuse
+from losslayer.core.reduction import ExactMean
+
+STAGES = ("fit", "evaluate")
+
+
+@dataclass
+class Term:
+    """A named loss or metric: the tensors that it reads and the metric that reports it."""
+
+    name: str
+    tensors: list
+    metric: keras.metrics.Metric
+    stages: tuple = STAGES
+    weight: float | None = None  # of a loss; None for a metric
+    sample_weight: object = None  # of a metric that takes one
+
+    @property
+    def is_loss(self):
+        """Whether the term is trained on."""
+        return self.weight is not None
+
+    @property
+    def is_mean(self):
+        """Whether the term reports the exact mean of its own tensors."""
+        return isinstance(self.metric, _OwnMean)
+
+    @property
+    def is_exact(self):
+        """Whether the reported number is independent of how the data are cut into batches."""
+        return not (self.is_mean and len(self.tensors) == 1 and not self.tensors[0].shape)
+
+    @property
+    def label(self):
+        """How messages call it."""
+        return f"{'loss' if self.is_loss else 'metric'} '{self.name}'"
+
+    def all_tensors(self):
+        """The tensors and the sample weight, if there is one."""
+        return [*self.tensors, *([] if self.sample_weight is None else [self.sample_weight])]
+
+    def get_config(self, places):
+        """The term as plain data; `places` yields the place of each of its tensors in the graph."""
+        metric = None if self.is_mean else keras.saving.serialize_keras_object(self.metric)
+        return {
+            "name": self.name,
+            "tensors": [next(places) for _ in self.tensors],
+            "sample_weight": None if self.sample_weight is None else next(places),
+            "metric": metric,
+            "stages": list(self.stages),
+            "weight": self.weight,
+        }
+
+    @classmethod
+    def from_config(cls, config, tensors):
+        """The term over `tensors`, all outputs of the graph, that `get_config` described."""
+        name, metric, weights = config["name"], config["metric"], config["sample_weight"]
+        return cls(
+            name=name,
+            tensors=[tensors[place] for place in config["tensors"]],
+            metric=_OwnMean(name=name) if metric is None else _loaded_metric(metric),
+            stages=tuple(config["stages"]),
+            weight=config["weight"],
+            sample_weight=None if weights is None else tensors[weights],
+        )
+
+
+def _loaded_metric(config):
+    return keras.saving.deserialize_keras_object(config)
+
+
+class _OwnMean(ExactMean):
+    """The mean that a term reports of itself, as opposed to a metric that the user made."""
+
+
+@dataclass
+class Objective:
+    """All terms of a model, and the graphs that compute them.
+
+    Attributes:
+        inputs: Input tensors by name, in order.
+        labels: Label tensors by name, in order.
+        outputs: The output tensors of the inference graph, flat.
+        terms: Losses and metrics in the order in which they were added.
+        inference: The plain functional model that leads to the outputs.
+    """
+
+    inputs: dict
+    labels: dict
+    outputs: list
+    terms: list = field(default_factory=list)
+    inference: keras.Model | None = None
+    _graphs: dict = field(default_factory=dict)
+
+    @property
+    def losses(self):
+        """The terms that are trained on."""
+        return [t for t in self.terms if t.is_loss]
+
+    @property
+    def sources(self):
+        """Inputs and labels by name."""
+        return {**self.inputs, **self.labels}
+
+    def add(self, term):
+        """Add a term whose tensors have been checked."""
+        if term.name == "loss" or any(t.name == term.name for t in self.terms):
+            taken = ("loss", *(t.name for t in self.terms))
+            refuse(
+                "Model",
+                "name",
+                f"differ from the names in use, {taken}",
+                term.name,
+                "Give another with name=....",
+                ObjectiveError,
+            )
+        known = {id(t) for t in self.sources.values()}
+        for tensor in term.all_tensors():
+            foreign = [t.name for t in graph.needs([tensor])[0] if id(t) not in known]
+            if foreign:
+                raise ObjectiveError(
+                    f"Model: the {term.label} must read tensors of this model's graph. Received: "
+                    f"tensor '{tensor.name}', which needs the inputs {tuple(foreign)}; the model "
+                    f"has the inputs {tuple(self.inputs)} and labels {tuple(self.labels)}. Add "
+                    "what is missing to inputs= or labels=."
+                )
+        self.terms.append(term)
+        self._graphs.clear()
+
+    def layers(self):
+        """All layers that outputs, losses and metrics need, in a fixed order."""
+        tensors = [*self.outputs, *(t for term in self.terms for t in term.all_tensors())]
+        return graph.needs([*self.sources.values(), *tensors])[1]
+
+    def trained_layers(self, with_outputs):
+        """The layers on the way to a loss (and to the outputs, where these have one too)."""
+        tensors = [t for term in self.losses for t in term.tensors]
+        return graph.needs(tensors + (self.outputs if with_outputs else []))[1]
+
+    def needed(self, stage, with_outputs=False):
+        """Who needs which input in a stage: a dict from input name to the labels of terms."""
+        users = [(t.label, t.all_tensors()) for t in self.terms if stage in t.stages]
+        if with_outputs or stage == "predict":
+            users.append(("outputs", self.outputs))
+        names = {id(t): n for n, t in self.sources.items()}
+        needed: dict = {}
+        for label, tensors in users:
+            for tensor in graph.needs(tensors)[0]:
+                needed.setdefault(names[id(tensor)], []).append(label)
+        return {n: needed[n] for n in self.sources if n in needed}
+
+    def graph(self, stage, with_outputs=False):
+        """The functional model that computes all a stage needs, and its inputs' names."""
+        key = (stage, with_outputs)
+        if key not in self._graphs:
+            names = list(self.needed(stage, with_outputs))
+            tensors = [t for term in self.terms if stage in term.stages for t in term.all_tensors()]
+            tensors += self.outputs if with_outputs else []
+            inputs = [self.sources[n] for n in names]
+            self._graphs[key] = graph.functional(tensors, inputs, f"{stage}_graph"), names
+        return self._graphs[key]
+
+    def describe(self):
+        """Lines that say what is trained on and reported, for `summary`."""
+        if not self.terms:
+            yield "Objective: none yet; add_loss(tensor, name=...) comes before compile()."
+        width = max((len(t.name) for t in self.terms), default=0)
+        for term in self.terms:
+            kind = (
+                f"loss x {term.weight:g}" if term.is_loss else f"metric ({', '.join(term.stages)})"
+            )
+            names = {id(t): n for n, t in self.sources.items()}
+            needs = [names[id(t)] for t in graph.needs(term.all_tensors())[0]]
+            exact = "exact" if term.is_exact else "inexact: one number per batch, weighed by rows"
+            yield f"{term.name:<{width}}  {kind}, needs {', '.join(needs)}; {exact}"
+        own = [layer.name for layer in graph.needs(self.outputs)[1] if _is_ours(layer)]
+        if own:
+            yield f"The outputs use losslayer's own layers, so loading them needs it: {own}"
+
+    def by_term(self, stage, flat):
+        """`flat`, what `graph(stage)` returned, as a list of (term, tensors), and the outputs."""
+        flat = list(flat) if isinstance(flat, (list, tuple)) else [flat]
+        pairs = []
+        for term in self.terms:
+            if stage in term.stages:
+                count = len(term.all_tensors())
+                pairs.append((term, flat[:count]))
+                flat = flat[count:]
+        return pairs, flat
+
+
+def read_losses(loss, name, weight):
+    """The terms that `add_loss(loss, name=, weight=)` describes."""
+    if isinstance(loss, list):
+        names = name if isinstance(name, list) else [name] * len(loss)
+        weights = weight if isinstance(weight, list) else [weight] * len(loss)
+        if not len(loss) == len(names) == len(weights):
+            refuse("Model.add_loss", "name", f"be a list of {len(loss)}, as `loss` is", name)
+        return [_own_mean(*args) for args in zip(loss, names, weights)]
+    return [_own_mean(loss, name, weight)]
+
+
+def _own_mean(loss, name, weight):
+    tensors = _values_and_weights("Model.add_loss", loss)
+    if not isinstance(weight, (int, float)) or isinstance(weight, bool) or weight != weight:
+        refuse("Model.add_loss", "weight", "be a number", weight, error=ArgumentTypeError)
+    name = _name("Model.add_loss", name, tensors[0])
+    return Term(name, tensors, _OwnMean(name=name), weight=float(weight))
+
+
+def read_metric(metric, tensors, name, sample_weight, on):
+    """The term that `add_metric(metric, *tensors, ...)` describes."""
+    owner = "Model.add_metric"
+    stages = {"fit": ("fit",), "evaluate": ("evaluate",), "both": STAGES}.get(on)
+    if stages is None:
+        refuse(owner, "on", "be one of ('fit', 'evaluate', 'both')", on)
+    if sample_weight is not None and not graph.is_symbolic(sample_weight):
+        rule = "be a tensor of the graph"
+        refuse(owner, "sample_weight", rule, sample_weight, error=ArgumentTypeError)
+    if not isinstance(metric, keras.metrics.Metric):
+        if tensors:
+            rule = "be a keras.metrics.Metric when tensors follow it"
+            refuse(owner, "tensor_or_metric", rule, metric, error=ArgumentTypeError)
+        read = _values_and_weights(owner, metric)
+        if sample_weight is not None:
+            if len(read) == 2:
+                refuse(owner, "sample_weight", "be left out for (values, weights)", sample_weight)
+            read.append(sample_weight)
+        name = _name(owner, name, read[0])
+        return Term(name, read, _OwnMean(name=name), stages)
+    if len(tensors) == 1 and isinstance(tensors[0], tuple) and sample_weight is None:
+        # What a loss layer returned: its weights are the metric's.
+        values, *weights = _values_and_weights(owner, tensors[0])
+        tensors, sample_weight = [values], weights[0]
+    for tensor in tensors:
+        if not graph.is_symbolic(tensor):
+            rule = "be tensors of the graph, or one pair (values, weights)"
+            refuse(owner, "tensors", rule, tensor, error=ArgumentTypeError)
+    if not tensors:
+        refuse(owner, "tensors", f"name what {type(metric).__name__} is computed from", tensors)
+    name = metric.name if name is None else _checked_name(owner, name)
+    return Term(name, list(tensors), metric, stages, sample_weight=sample_weight)
+
+
+def _values_and_weights(owner, loss):
+    """`loss` as a list `[values]` or `[values, weights]` of symbolic tensors."""
+    tensors = list(loss) if isinstance(loss, tuple) else [loss]
+    if len(tensors) not in (1, 2) or not all(map(graph.is_symbolic, tensors)):
+        refuse(
+            owner,
+            "loss" if owner.endswith("loss") else "tensor_or_metric",
+            "be a tensor of the graph, or the pair (values, weights) that a loss layer returns",
+            loss,
+            "Apply the loss layer to tensors that come from keras.Input first.",
+            ArgumentTypeError,
+        )
+    return tensors
+
+
+def _name(owner, name, tensor):
+    return graph.producer(tensor).name if name is None else _checked_name(owner, name)
+
+
+def _checked_name(owner, name):
+    if not isinstance(name, str) or not name:
+        refuse(owner, "name", "be a non-empty string", name, error=ArgumentError)
+    return name
+
+
+def _is_ours(layer):
+    return type(layer).__module__.split(".")[0] == __name__.split(".")[0]
+
+
+def nearest(name, names):
+    """ ", did you mean 'x'?" for the name closest to `name`, or nothing."""
+    close = difflib.get_close_matches(str(name), list(names), n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,86 @@
+"""Losses over classes."""
+
+import typing
+
+from keras import ops
+
+from losslayer.core import check
+from losslayer.core.errors import refuse
+from losslayer.core.layer import LossLayer
+
+
+class Focal(LossLayer):
+    """Cross entropy that looks away from what is already right.
+
+        value = alpha * (1 - p)^gamma * -log(p)
+
+    with `p` the probability given to the true class. `gamma` 0 is plain cross entropy.
+
+    Args:
+        gamma: How strongly easy examples are discounted, >= 0.
+        alpha: Factor per class: a tuple with a number for each class; for two-class logits
+            without a class axis one number, the factor of class 1 (class 0 has `1 - alpha`).
+            Default: 1 for all.
+
+    Call with:
+        logits: `(..., class)`; or `(...)` for two classes, the log-odds of class 1.
+        labels: Integers, `(...)`.
+
+    Returns:
+        `(values, weights)`, `(...)` each.
+
+    Raises:
+        ArgumentError: an argument is out of its range, or shapes don't match.
+        ArgumentTypeError: `labels` are no integers.
+
+    Example:
+
+    >>> logits, labels = np.array([0.0, 0.0], "float32"), np.array([1, 0])
+    >>> Focal(gamma=2.0, alpha=0.75)(logits, labels)[0].round(4).tolist()
+    [0.13, 0.0433]
+
+    Source: Lin et al. 2017, arXiv:1708.02002, equation 5.
+    """
+
+    axes: typing.ClassVar[dict] = {"logits": "... [class]", "labels": "..."}
+    integers = ("labels",)
+
+    def __init__(self, gamma=2.0, alpha=None, **kwargs):
+        super().__init__(**kwargs)
+        self.gamma = check.number(self, "gamma", gamma, at_least=0)
+        several = isinstance(alpha, (tuple, list))
+        for factor in (alpha if several else [alpha]) if alpha is not None else []:
+            check.number(self, "alpha", factor, at_least=0, at_most=None if several else 1)
+        self.alpha = tuple(alpha) if several else alpha
+
+    def values(self, logits, labels):
+        """Focal loss of each element."""
+        binary = len(logits.shape) == len(labels.shape)
+        if (self.alpha is not None) and binary == isinstance(self.alpha, tuple):
+            rule = "be one number when logits have no class axis, a tuple per class when they have"
+            refuse(self, "alpha", rule, self.alpha)
+        if binary:
+            positive = ops.equal(labels, 1)
+            margin = ops.where(positive, logits, -logits)
+            log_p, log_rest = ops.log_sigmoid(margin), ops.log_sigmoid(-margin)
+        else:
+            log_p, log_rest = _log_probabilities(logits, labels)
+        value = -ops.exp(self.gamma * log_rest) * log_p if self.gamma else -log_p
+        if self.alpha is None:
+            return value
+        if binary:
+            return ops.where(positive, self.alpha, 1 - self.alpha) * value
+        return ops.take(ops.convert_to_tensor(self.alpha, value.dtype), labels) * value
+
+
+def logit_of(logits, labels):
+    """The logit of each element's label: `(..., class)` and `(...)` to `(...)`."""
+    return ops.squeeze(ops.take_along_axis(logits, ops.expand_dims(labels, -1), axis=-1), -1)
+
+
+def _log_probabilities(logits, labels):
+    """log p and log(1 - p) of the labelled class, both without cancellation."""
+    everything = ops.logsumexp(logits, axis=-1)
+    labelled = ops.one_hot(labels, logits.shape[-1], dtype="bool")
+    others = ops.where(labelled, -float("inf"), logits)
+    return logit_of(logits, labels) - everything, ops.logsumexp(others, axis=-1) - everything
