@@ -1,12 +1,17 @@
 """What differs between the engines and is no kernel.
 
 connected(function, variables)   which variables each of several scalars depends on
-value_and_gradient(function, arrays)
+guarded(step_function, ...)      a step whose failure leaves the variables as they were
+with_equal_rows(tensors)         the tensors, with a check where only the step can know
+value_and_gradient(function)     a scalar function that gives its gradient too
 compiled(function)               as `fit` would compile it, and a count of its traces
+fast(function)                   jitted on JAX, as it is elsewhere
 float64()                        a context in which float64 stays float64
 """
 
+import contextlib
 import importlib
+from unittest import mock
 
 import keras
 
@@ -14,5 +19,20 @@ _engine = importlib.import_module(f"losslayer.backend.{keras.backend.backend()}"
 
 compiled = _engine.compiled
 connected = _engine.connected
-float64 = _engine.float64
+fast = _engine.fast
+guarded = _engine.guarded
 value_and_gradient = _engine.value_and_gradient
+with_equal_rows = _engine.with_equal_rows
+
+
+@contextlib.contextmanager
+def float64():
+    """A context in which float64 stays float64, in the engine and in Keras.
+
+    Outside of it JAX rounds to float32, and so does Keras wherever it promotes types on JAX and
+    PyTorch (`ops.mean` does, say). Central differences need all digits.
+    """
+    # Keras has no setting for this; the table is what its public function looks types up in.
+    narrowing = keras.backend.result_type.__globals__["BIT64_TO_BIT32_DTYPE"]
+    with _engine.float64(), mock.patch.dict(narrowing, {"float64": "float64"}):
+        yield

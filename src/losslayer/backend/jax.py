@@ -38,15 +38,59 @@ def connected(function, variables):
     return [[i in of(out) for out in program.outvars] for i in range(len(scalars))]
 
 
-def value_and_gradient(function, arrays):
-    """A scalar `function` of arrays at `arrays`, and its gradient, as NumPy."""
-    value, gradients = jax.value_and_grad(function)([jax.numpy.asarray(a) for a in arrays])
-    return np.asarray(value), [np.asarray(g) for g in gradients]
+def with_equal_rows(tensors):
+    """`tensors` as they are: their shapes are known, and checked, before the step."""
+    return tensors
+
+
+def guarded(step_function, variable_groups, data_error):
+    """`step_function(state, iterator)`, after whose failure the variables have their values again.
+
+    Keras takes the arrays out of its variables while steps run. When the first step fails, while
+    it is traced say, nothing would put them back.
+
+    Args:
+        step_function: What Keras's `make_train_function` and its like make.
+        variable_groups: Function that returns lists of variables, in the order of the state.
+        data_error: Not used here.
+    """
+
+    def step(state, iterator):
+        try:
+            return step_function(state, iterator)
+        except BaseException:
+            for variables, values in zip(variable_groups(), state):
+                for variable, value in zip(variables, values):
+                    if not value.is_deleted():
+                        variable.assign(value)
+            raise
+
+    return step
+
+
+def value_and_gradient(function):
+    """Make of `function(arrays, *rest)`, a scalar, one that gives its gradient by `arrays` too.
+
+    Returns:
+        A function from the same arguments to the value and a list of arrays, as NumPy.
+    """
+    differentiated = jax.jit(jax.value_and_grad(function))
+
+    def run(arrays, *rest):
+        value, gradients = differentiated(list(arrays), *rest)
+        return np.asarray(value), [np.asarray(g) for g in gradients]
+
+    return run
+
+
+def fast(function):
+    """`function` under `jit`: run eagerly, JAX compiles every operation by itself."""
+    return jax.jit(function)
 
 
 def compiled(function):
     """`function` under `jit`, and a list that grows by one at each trace."""
-    traces = []
+    traces: list = []
 
     def traced(*args):
         traces.append(None)
@@ -56,5 +100,5 @@ def compiled(function):
 
 
 def float64():
-    """A context in which float64 stays float64."""
+    """A context in which the engine keeps float64 as it is."""
     return jax.enable_x64(True)

@@ -1,6 +1,7 @@
 """TensorFlow."""
 
 import contextlib
+import re
 
 import numpy as np
 import tensorflow as tf
@@ -33,21 +34,67 @@ def connected(function, variables):
     return flags
 
 
-def value_and_gradient(function, arrays):
-    """A scalar `function` of arrays at `arrays`, and its gradient, as NumPy."""
-    tensors = [tf.constant(a) for a in arrays]
-    with tf.GradientTape() as tape:
-        tape.watch(tensors)
-        value = function(tensors)
-    gradients = tape.gradient(value, tensors)
-    pairs = zip(gradients, tensors)
-    found = [np.zeros(t.shape) if g is None else tf.convert_to_tensor(g).numpy() for g, t in pairs]
-    return value.numpy(), found
+_ROWS = "Model: all tensors must have as many rows. Received: "
+
+
+def with_equal_rows(tensors):
+    """`tensors`, behind a check that they have as many rows.
+
+    Batches of a generator have no length yet while the step is traced: only running it can tell.
+    """
+    if all(t.shape.rank is None or t.shape[0] is not None for t in tensors.values()):
+        return tensors
+    rows = [tf.shape(t)[0] for t in tensors.values()]
+    same = tf.reduce_all(tf.equal(rows, rows[0]))
+    counts = [part for pair in zip(tensors, rows) for part in pair]
+    with tf.control_dependencies([tf.debugging.Assert(same, [_ROWS, *counts])]):
+        return {name: tf.identity(t) for name, t in tensors.items()}
+
+
+def guarded(step_function, variable_groups, data_error):
+    """`step_function`, with a failed check of rows raised as `data_error`."""
+
+    def step(*args):
+        try:
+            return step_function(*args)
+        except tf.errors.InvalidArgumentError as error:
+            _, found, counts = str(error).partition(_ROWS)
+            if not found:
+                raise
+            pairs = re.findall(r"\[(\w+)\] \[(\d+)\]", counts)
+            raise data_error(_ROWS + ", ".join(map(" ".join, pairs)) + ".") from None
+
+    return step
+
+
+def value_and_gradient(function):
+    """Make of `function(arrays, *rest)`, a scalar, one that gives its gradient by `arrays` too.
+
+    Returns:
+        A function from the same arguments to the value and a list of arrays, as NumPy.
+    """
+
+    def run(arrays, *rest):
+        tensors = [tf.constant(a) for a in arrays]
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            value = function(tensors, *rest)
+        gradients = tape.gradient(value, tensors)
+        pairs = zip(gradients, tensors)
+        found = [np.zeros(t.shape) if g is None else tf.convert_to_tensor(g) for g, t in pairs]
+        return value.numpy(), [np.asarray(g) for g in found]
+
+    return run
+
+
+def fast(function):
+    """`function` as it is: it runs fast enough eagerly."""
+    return function
 
 
 def compiled(function):
     """`function` as a `tf.function`, and a list that grows by one at each trace."""
-    traces = []
+    traces: list = []
 
     def traced(*args):
         traces.append(None)
@@ -57,5 +104,5 @@ def compiled(function):
 
 
 def float64():
-    """A context in which float64 stays float64 (as it always does here)."""
+    """The engine keeps float64 as it is."""
     return contextlib.nullcontext()

@@ -1,6 +1,7 @@
 """PyTorch."""
 
 import contextlib
+import warnings
 
 import numpy as np
 import torch
@@ -28,32 +29,66 @@ def connected(function, variables):
     return flags
 
 
-def value_and_gradient(function, arrays):
-    """A scalar `function` of arrays at `arrays`, and its gradient, as NumPy."""
-    tensors = [torch.tensor(np.asarray(a), requires_grad=True) for a in arrays]
-    value = function(tensors)
-    gradients = torch.autograd.grad(value, tensors, allow_unused=True)
-    pairs = zip(gradients, tensors)
-    found = [(torch.zeros_like(t) if g is None else g).numpy() for g, t in pairs]
-    return value.detach().numpy(), found
+def with_equal_rows(tensors):
+    """`tensors` as they are: their shapes are known, and checked, before the step."""
+    return tensors
+
+
+def guarded(step_function, variable_groups, data_error):
+    """`step_function` as it is: here variables keep their values while steps run."""
+    return step_function
+
+
+def value_and_gradient(function):
+    """Make of `function(arrays, *rest)`, a scalar, one that gives its gradient by `arrays` too.
+
+    Returns:
+        A function from the same arguments to the value and a list of arrays, as NumPy.
+    """
+
+    def run(arrays, *rest):
+        tensors = [torch.tensor(np.asarray(a), requires_grad=True) for a in arrays]
+        value = function(tensors, *rest)
+        gradients = [None] * len(tensors)
+        if value.requires_grad:
+            gradients = torch.autograd.grad(value, tensors, allow_unused=True)
+        pairs = zip(gradients, tensors)
+        found = [(torch.zeros_like(t) if g is None else g).numpy() for g, t in pairs]
+        return value.detach().numpy(), found
+
+    return run
+
+
+def fast(function):
+    """`function` as it is: it runs fast enough eagerly."""
+    return function
 
 
 def compiled(function):
-    """`function` as one captured graph, and a list that grows by one at each capture.
+    """`function` with its graphs captured, and a list that grows by one at each capture.
 
-    `torch.compile` captures the whole function (a graph break is an error) with dynamic shapes;
-    the graph is then run by PyTorch itself, so no C++ compiler is needed.
+    `torch.compile` may leave the graph and come back, as it does in `fit` (for Keras's own
+    `ops.max`, say). PyTorch itself runs the graphs, so no C++ compiler is needed.
     """
-    captures = []
+    captures: list = []
 
     def run_captured(graph_module, example_inputs):
         captures.append(None)
         return graph_module.forward
 
     torch._dynamo.reset()
-    return torch.compile(function, backend=run_captured, fullgraph=True), captures
+    captured = torch.compile(function, backend=run_captured)
+
+    def run(*args):
+        with warnings.catch_warnings():
+            # Keras remembers its promotions of types, and looking through that is what we want.
+            message = "Dynamo detected a call to a `functools.lru_cache`-wrapped function"
+            warnings.filterwarnings("ignore", message)
+            return captured(*args)
+
+    return run, captures
 
 
 def float64():
-    """A context in which float64 stays float64 (as it always does here)."""
+    """The engine keeps float64 as it is."""
     return contextlib.nullcontext()

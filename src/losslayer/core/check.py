@@ -38,29 +38,29 @@ def axes(owner, specs, shapes):
     """
     sizes: dict = {}
     for name, shape in shapes.items():
-        words = _words(specs[name], len(shape))
-        if words is None:
+        named = words(specs[name], len(shape))
+        if named is None:
             raise ArgumentError(
-                f"{_name(owner)}: `{name}` must have the axes ({_listed(specs[name])}). "
+                f"{type(owner).__name__}: `{name}` must have the axes ({_listed(specs[name])}). "
                 f"Received: {name} with shape {tuple(shape)}."
             )
-        for word, size in zip(words, shape):
+        for word, size in zip(named, shape):
             if size is None:
                 continue
             first_name, first_shape, first_size = sizes.setdefault(word, (name, shape, size))
             if size != first_size:
                 raise ArgumentError(
-                    f"{_name(owner)}: `{name}` must have the axes ({_listed(specs[name])}), with "
-                    f"`{word}` as long as in `{first_name}`. Received: {name} with shape "
-                    f"{tuple(shape)}, {first_name} with shape {tuple(first_shape)}."
+                    f"{type(owner).__name__}: `{name}` must have the axes "
+                    f"({_listed(specs[name])}), with `{word}` as long as in `{first_name}`. "
+                    f"Received: {name} with shape {tuple(shape)}, "
+                    f"{first_name} with shape {tuple(first_shape)}."
                 )
 
 
-def _words(spec, rank):
+def words(spec, rank):
     """A word for each of `rank` axes, or None if there can't be so many."""
-    words = spec.split()
     for fewer in (False, True):
-        kept = [w.strip("[]") for w in words if not (fewer and w.startswith("["))]
+        kept = [w.strip("[]") for w in spec.split() if not (fewer and w.startswith("["))]
         if kept and kept[0] == "...":
             leading = rank - len(kept) + 1
             if leading >= 1:
@@ -72,7 +72,3 @@ def _words(spec, rank):
 
 def _listed(spec):
     return ", ".join(spec.split())
-
-
-def _name(owner):
-    return type(owner).__name__

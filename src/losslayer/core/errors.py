@@ -1,10 +1,10 @@
 """Every error that losslayer raises.
 
     LosslayerError
-    ├── ArgumentError   (ValueError)  an argument breaks its rule, at construction or symbolic call
-    ├── ArgumentTypeError (TypeError) the same, of the wrong type
-    ├── ObjectiveError  (ValueError)  the losses and metrics can't be trained or evaluated as they are
-    └── DataError       (ValueError)  the data of a batch don't fit the graph
+    ├── ArgumentError     (ValueError) an argument breaks its rule, at construction or at the call
+    ├── ArgumentTypeError (TypeError)  the same, of the wrong type
+    ├── ObjectiveError    (ValueError) the losses and metrics can't be trained as they are
+    └── DataError         (ValueError) the data of a batch don't fit the graph
 
 One sentence for all of them: ``Class: `argument` must <rule>. Received: argument=<value>. <what to
 do>``. They are raised before the step that would use what is wrong.

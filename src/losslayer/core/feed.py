@@ -2,6 +2,7 @@
 
 import keras
 
+from losslayer import backend
 from losslayer.core.errors import DataError, shape_words
 from losslayer.core.objective import nearest
 
@@ -15,44 +16,90 @@ def are_arrays(data):
     return bool(leaves) and all(hasattr(leaf, "shape") for leaf in leaves)
 
 
-def by_name(argument, data, names, wanted=None):
-    """`data` (one tensor, a list, a dict) as a dict by name.
+def arrays(objective, stages, given):
+    """Put the arrays among the arguments of `fit` and its like under their names, and check them.
 
     Args:
-        argument: "x" or "y", for messages.
-        data: The tensors. A list is in the order of `names`, whole, or only of those `wanted`.
-        names: All names.
-        wanted: The names that will be used; default all.
+        objective: The model's objective.
+        stages: What the arrays are for: "fit", "evaluate", "predict".
+        given: A dict with the arguments `x`, `y`, `sample_weight`, and any others.
 
     Returns:
-        A dict from name to tensor. A dict comes back as it is: names that nobody asked for do no
-        harm.
+        `given`, with `x` as a dict of just what is needed. Sources of batches stay as they are:
+        each batch is checked in its step.
     """
-    wanted = list(names if wanted is None else wanted)
+    x, y, weight = (given.get(n) for n in ("x", "y", "sample_weight"))
+    if not are_arrays(x):
+        return given
+    needed = {n: u for stage in stages for n, u in objective.needed(stage).items()}
+    tensors = _checked(objective, stages[0], needed, x, y, weight)
+    given["x"] = {n: tensors[n] for n in needed if y is None or n not in objective.labels}
+    if y is None and weight is not None:
+        given["x"][SAMPLE_WEIGHT] = given.pop("sample_weight")
+    return given
+
+
+def batch(objective, stage, data):
+    """A batch as the steps of Keras take it: `x` by name, checked; `y`; the sample weights."""
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+    if weight is None and isinstance(x, dict):
+        weight = x.get(SAMPLE_WEIGHT)
+    needed = objective.needed(stage)
+    tensors = _checked(objective, stage, needed, x, y, weight)
+    return backend.with_equal_rows({n: tensors[n] for n in needed}), y, weight
+
+
+def inference_inputs(objective, x):
+    """What of `x` the outputs need: a list in order, or the one tensor."""
+    needed = objective.needed("predict")
+    tensors = _by_name("x", x, objective.inputs, needed)
+    _require(needed, tensors, "predict")
+    found = [tensors[n] for n in needed]
+    return found[0] if len(found) == 1 else found
+
+
+def _checked(objective, stage, needed, x, y, weight):
+    wanted = [n for n in needed if n in objective.inputs]
+    tensors = _by_name("x", x, objective.inputs, wanted)
+    if objective.labels:
+        tensors.update(_by_name("y", y, objective.labels))
+    elif y is not None and not objective.on_outputs:
+        raise DataError(
+            "Model: `y` must be left out: the model has no labels, and compile() got no loss or "
+            "metric for the outputs. To use it, name it: Model(..., labels=keras.Input(...))."
+        )
+    _require(needed, tensors, stage)
+    for name in needed:
+        _check_shape(name, tensors[name], objective.sources[name])
+    _check_rows({n: tensors[n] for n in needed} | {"sample_weight": weight, "y": y})
+    return tensors
+
+
+def _by_name(argument, data, names, wanted=None):
+    """`data` (one tensor, a list, a dict) as a dict by name.
+
+    A list is in the order of `names`, whole, or only of those `wanted`. A dict comes back as it
+    is: names that nobody asked for do no harm.
+    """
     if data is None:
         return {}
     if isinstance(data, dict):
         return dict(data)
     flat = list(data) if isinstance(data, (list, tuple)) else [data]
+    wanted = list(names if wanted is None else wanted)
     for candidate in (list(names), wanted):
         if len(flat) == len(candidate):
-            return dict(zip(candidate, flat))
+            return dict(zip(candidate, flat, strict=True))
     raise DataError(
         f"Model: `{argument}` must hold {len(wanted)} tensors, in the order {tuple(wanted)}, or be "
         f"a dict by name. Received: {len(flat)}."
     )
 
 
-def require(needed, received, stage):
-    """Raise unless each needed input was received.
-
-    Args:
-        needed: A dict from name to the labels of who needs it.
-        received: The names at hand.
-        stage: "fit", "evaluate" or "predict", for the message.
-    """
+def _require(needed, received, stage):
+    """Raise unless each needed input was received; say who needs it."""
     for name, users in needed.items():
-        if name not in received:
+        if received.get(name) is None:
             at_hand = tuple(n for n in received if n != SAMPLE_WEIGHT)
             raise DataError(
                 f"Model: {stage} needs '{name}', for {', '.join(users)}. Received: {at_hand}."
@@ -60,32 +107,29 @@ def require(needed, received, stage):
             )
 
 
-def check_shapes(tensors, specs):
-    """Raise unless the tensors fit the inputs that they go to and have as many rows.
-
-    Args:
-        tensors: Arrays or tensors by name.
-        specs: The symbolic inputs, by the same names.
-    """
-    for name, spec in specs.items():
-        shape, expected = tuple(tensors[name].shape), tuple(spec.shape)
-        if not _fits(shape, expected):
-            raise DataError(
-                f"Model: '{name}' must have shape {shape_words(expected)}. Received: shape {shape}."
-            )
-    rows = {n: t.shape[0] for n, t in tensors.items() if len(t.shape) and t.shape[0] is not None}
-    if len(set(rows.values())) > 1:
-        counts = ", ".join(f"{n} {r}" for n, r in rows.items()).replace(SAMPLE_WEIGHT, "weights")
+def _check_shape(name, tensor, spec):
+    shape, expected = tuple(tensor.shape), tuple(spec.shape)
+    fitted = shape
+    if len(shape) == len(expected) + 1 and shape[-1] == 1:
+        fitted = shape[:-1]  # Keras squeezes it
+    elif len(shape) == len(expected) - 1 and expected[-1] == 1:
+        fitted = shape + (1,)  # Keras expands it
+    same = len(fitted) == len(expected) and all(
+        a is None or b is None or a == b for a, b in zip(fitted, expected, strict=True)
+    )
+    if not same:
         raise DataError(
-            f"Model: all arrays must have the same number of rows. Received: {counts} rows."
+            f"Model: '{name}' must have shape {shape_words(expected)}. Received: shape {shape}."
         )
 
 
-def _fits(shape, expected):
-    if len(shape) == len(expected) + 1 and shape[-1] == 1:
-        shape = shape[:-1]  # Keras squeezes it
-    elif len(shape) == len(expected) - 1 and expected[-1] == 1:
-        shape = shape + (1,)  # Keras expands it
-    return len(shape) == len(expected) and all(
-        a is None or b is None or a == b for a, b in zip(shape, expected)
-    )
+def _check_rows(tensors):
+    rows = {
+        name: leaf.shape[0]
+        for name, tensor in tensors.items()
+        for leaf in keras.tree.flatten(tensor)
+        if getattr(leaf, "shape", None) and leaf.shape[0] is not None
+    }
+    if len(set(rows.values())) > 1:
+        counts = ", ".join(f"{name} {count}" for name, count in rows.items())
+        raise DataError(f"Model: all tensors must have as many rows. Received: {counts}.")

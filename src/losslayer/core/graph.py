@@ -21,11 +21,6 @@ def producer(tensor):
     return None if history is None else history.operation
 
 
-def implicit_mask(tensor):
-    """The mask that Keras attached to `tensor` (by `Embedding(mask_zero=True)`, say), or None."""
-    return getattr(tensor, "_keras_mask", None)
-
-
 def is_input(tensor):
     """Whether `tensor` is what `keras.Input` returned."""
     return is_symbolic(tensor) and isinstance(producer(tensor), keras.layers.InputLayer)
@@ -38,7 +33,8 @@ def needs(tensors):
         `(inputs, layers)`: the `keras.Input` tensors and the layers on the paths that lead to
         `tensors`, each once, producers first.
     """
-    inputs, layers = {}, {}
+    inputs: dict = {}
+    layers: dict = {}
     seen = set()
     # Depth first by hand: graphs are deeper than Python's recursion limit.
     stack = [(t, False) for t in reversed(list(tensors))]

@@ -9,7 +9,7 @@ from keras import ops
 
 from losslayer.core import check
 from losslayer.core.errors import ArgumentError, ArgumentTypeError, refuse
-from losslayer.core.graph import implicit_mask, is_symbolic
+from losslayer.core.graph import is_symbolic
 from losslayer.core.reduction import at_least_float32, expand
 
 
@@ -30,8 +30,8 @@ class LossLayer(keras.layers.Layer):
     >>> values, weights = Hinge(margin=2.0)(
     ...     score=np.array([1.0, float("nan")]), target=np.array([1.0, 1.0]), mask=[True, False]
     ... )
-    >>> values.tolist(), weights.tolist()
-    ([1.0, 0.0], [1.0, 0.0])
+    >>> print(keras.ops.convert_to_numpy(values), keras.ops.convert_to_numpy(weights))
+    [1. 0.] [1. 0.]
 
     The base does the rest. It takes `mask=` (boolean, True counts; without it the masks that Keras
     attached to the inputs) and `sample_weight=`, both with the leading axes of the values, and
@@ -65,6 +65,10 @@ class LossLayer(keras.layers.Layer):
         if dtype is None:
             # Losses are sums of many small terms: never in half precision.
             dtype = "float64" if keras.config.floatx() == "float64" else "float32"
+        known = (*_arguments(type(self)), "name", "dtype", "trainable")
+        for argument in set(kwargs) - {"trainable"}:
+            rule = f"be left out: the arguments are {known}"
+            refuse(self, argument, rule, kwargs[argument], error=ArgumentTypeError)
         super().__init__(name=name, dtype=dtype, **kwargs)
         self.supports_masking = True
 
@@ -96,13 +100,22 @@ class LossLayer(keras.layers.Layer):
         # A running or loading graph calls the layer again with what Keras was given below.
         again = len(tensors) == 1 and isinstance(tensors[0], (tuple, list))
         tensors = tuple(tensors[0]) if again else self._in_order(tensors, named)
+        self._check_rows(tensors[0], mask=mask, sample_weight=sample_weight)
         context = {} if training is None else {"training": training}
         return super().__call__(tensors, mask=mask, sample_weight=sample_weight, **context)
 
-    def call(self, tensors, mask=None, sample_weight=None):
-        """Clean the inputs, compute the values, clean the values."""
+    def call(self, tensors, mask=None, sample_weight=None, tensors_mask=None):
+        """Clean the inputs, compute the values, clean the values.
+
+        Where no mask was given, Keras fills in those that it attached to the tensors: as `mask`,
+        or as `tensors_mask` when there is a sample weight.
+        """
+        if mask is None or isinstance(mask, (tuple, list)):
+            masks = _speaking(mask or tensors_mask or (), tensors)
+        else:
+            masks = [mask]
         tensors = [self._in_precision(t) for t in tensors]
-        weights = self._weights(tensors, mask, sample_weight)
+        weights = self._product([*masks, sample_weight])
         if weights is not None:
             tensors = [self._without_uncounted(t, weights) for t in tensors]
         values = self.values(*tensors)
@@ -133,14 +146,19 @@ class LossLayer(keras.layers.Layer):
         signature = inspect.signature(self.values)
         try:
             bound = signature.bind(*tensors, **named)
-        except TypeError as error:
+        except TypeError:
             raise ArgumentTypeError(
-                f"{type(self).__name__}: the call must be {type(self).__name__}(...)"
-                f"({', '.join(signature.parameters)}). Received: {len(tensors)} by position, "
-                f"{tuple(named)} by name ({error})."
+                f"{type(self).__name__}: `{'`, `'.join(signature.parameters)}` must be given, by "
+                f"position or by name, and nothing else. Received: {len(tensors)} by position, "
+                f"{tuple(named)} by name."
             ) from None
+        given = tuple(bound.arguments)
+        left_out = [n for n in tuple(signature.parameters)[: len(given)] if n not in given]
+        if left_out:  # the tensors travel by position from here on
+            rule = f"be given when `{given[-1]}` is"
+            refuse(self, left_out[0], rule, None, error=ArgumentTypeError)
         self._check(bound.arguments)
-        ordered = []
+        ordered: list = []
         for name, value in bound.arguments.items():
             several = signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
             ordered.extend(value if several else [value])
@@ -159,27 +177,37 @@ class LossLayer(keras.layers.Layer):
                 advice = "Make it so where it comes from: keras.Input(..., dtype='int32')."
                 refuse(self, name, "be integers", dtype, advice, ArgumentTypeError)
 
+    def _check_rows(self, tensor, **weights):
+        """Raise if a mask or weights have another number of examples than the first tensor."""
+        for name, given in weights.items():
+            if hasattr(given, "shape") and len(tensor.shape):
+                rows, expected = given.shape[:1], tensor.shape[:1]
+                if not rows or (None not in (rows[0], expected[0]) and rows[0] != expected[0]):
+                    raise ArgumentError(
+                        f"{type(self).__name__}: `{name}` must have the leading axes of the "
+                        f"values, (batch) or (batch, time). Received: {name} with shape "
+                        f"{tuple(given.shape)}, the first tensor with shape {tuple(tensor.shape)}."
+                    )
+
     def _in_precision(self, tensor):
         dtype = keras.backend.standardize_dtype(tensor.dtype)
         return at_least_float32(tensor) if "float" in dtype else tensor
 
-    def _weights(self, tensors, mask, sample_weight):
+    def _product(self, factors):
         """The weight of each element, or None when all count once."""
-        # Keras fills in a missing mask: a tuple with one for each tensor, or None.
-        if mask is None or isinstance(mask, (tuple, list)):
-            masks = [m for m in map(_own_mask, tensors) if m is not None]
-        else:
-            masks = [mask]
         weights = None
-        for factor in [*masks, sample_weight]:
+        for factor in factors:
             if factor is None:
                 continue
             factor = ops.cast(factor, self.compute_dtype)
-            if weights is None:
-                weights = factor
-            else:
+            if weights is not None:
                 rank = max(len(weights.shape), len(factor.shape))
-                weights = expand(weights, rank) * expand(factor, rank)
+                weights, factor = expand(weights, rank), expand(factor, rank)
+                # What one of them leaves out stays out, whatever the other holds there (NaN).
+                out = ops.logical_or(ops.equal(weights, 0), ops.equal(factor, 0))
+                product = weights * factor
+                factor = ops.where(out, ops.zeros_like(product), product)
+            weights = factor
         return weights
 
     def _without_uncounted(self, tensor, weights):
@@ -199,19 +227,30 @@ class LossLayer(keras.layers.Layer):
         return ops.broadcast_to(expand(weights, len(values.shape)), ops.shape(values))
 
 
-def _own_mask(tensor):
-    """The mask that Keras attached, if it speaks about the leading axes of the tensor."""
-    mask = implicit_mask(tensor)
-    # A (batch, time) mask that is still attached to (batch, dim) speaks about axes that are gone.
-    return mask if mask is not None and len(mask.shape) < len(tensor.shape) else None
+def _speaking(masks, tensors):
+    """The masks that speak about leading axes of their tensors.
+
+    A `(batch, time)` mask that is still attached to `(batch, dim)` speaks about an axis that is
+    gone.
+    """
+    pairs = zip(masks, tensors)
+    return [m for m, t in pairs if m is not None and len(m.shape) < len(t.shape)]
 
 
 def _arguments(cls):
-    """Names of the arguments of `cls.__init__` that are not Keras's own."""
-    parameters = inspect.signature(cls.__init__).parameters.values()
+    """Names of the arguments of `cls.__init__` that are not Keras's own.
+
+    With those of the base classes that it hands its `**kwargs` to.
+    """
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    own = [p.name for p in parameters if p.kind not in kinds]
-    return [n for n in own if n not in ("self", "name", "dtype", "trainable")]
+    names: dict = {}
+    for base in cls.__mro__[: cls.__mro__.index(LossLayer)]:
+        if "__init__" in vars(base):
+            parameters = inspect.signature(base.__init__).parameters.values()
+            names.update((p.name, None) for p in parameters if p.kind not in kinds)
+            if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+                break
+    return [n for n in names if n not in ("self", "name", "dtype", "trainable")]
 
 
 def _saved(value):
@@ -255,8 +294,8 @@ def loss_layer(function=None, *, couples_examples=False):
     ... def margin_loss(right, wrong, *, margin=0.1):
     ...     return keras.ops.relu(margin + wrong - right)
     >>> values, weights = margin_loss(margin=0.5)(np.array([0.9, 0.2]), np.array([0.1, 0.3]))
-    >>> values.round(1).tolist()
-    [0.0, 0.6]
+    >>> print(keras.ops.convert_to_numpy(values).round(1))
+    [0.  0.6]
     """
     if function is None:
         return lambda f: loss_layer(f, couples_examples=couples_examples)
@@ -276,14 +315,13 @@ def loss_layer(function=None, *, couples_examples=False):
 
     def __init__(self, *, name=None, dtype=None, **kwargs):
         given = {n: kwargs.pop(n) for n in names if n in kwargs}
-        unknown = set(kwargs) - {"trainable"}
-        missing = [p.name for p in settings if p.default is p.empty and p.name not in given]
-        if unknown or missing:
-            raise ArgumentTypeError(
-                f"{function.__name__}: the hyper-parameters must be {tuple(names)}. Received: "
-                f"unknown {tuple(sorted(unknown))}, missing {tuple(missing)}."
-            )
         LossLayer.__init__(self, name=name, dtype=dtype, **kwargs)
+        for p in settings:
+            if p.default is p.empty and p.name not in given:
+                raise ArgumentTypeError(
+                    f"{function.__name__}: `{p.name}` must be given, it has no default. "
+                    f"Received: {given}."
+                )
         for p in settings:
             setattr(self, p.name, given.get(p.name, p.default))
 

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import functools
 import inspect
+import typing
 
 import keras
 from keras import ops
@@ -60,7 +61,7 @@ class Model(keras.Model):
     (2, 1)
     """
 
-    _objective = None  # read by properties that Keras asks for while it constructs the model
+    _objective: Objective = None  # type: ignore[assignment]  # read by properties that Keras asks for while it constructs the model
     _stage = None  # "fit" or "evaluate" while a step of these is running
     _excluded: frozenset = frozenset()  # ids of variables that this step must not touch
 
@@ -83,11 +84,12 @@ class Model(keras.Model):
             )
         self._objective = Objective(inputs, labels, flat)
         self._total = _TotalLoss(self._objective)
-        self._compiled_on_outputs = self._compiled_loss = False
-        self._unreached = None  # ids of variables that no loss reaches; found in the first step
+        # Ids of variables that no loss reaches; found in the first step.
+        self._unreached: typing.Any = None
         self._graph_layers = []
         self._track_graph()
         needed = [inputs[n] for n in self._objective.needed("predict")]
+        needed = needed[0] if len(needed) == 1 else needed
         # Held by the objective: as an attribute of ours Keras would save its layers twice.
         self._objective.inference = keras.Model(needed, outputs, name=f"{self.name}_inference")
         self.built = True
@@ -196,10 +198,10 @@ class Model(keras.Model):
         return _without(self.variables, self.trainable_variables)
 
     def _trained(self, variables):
-        if self._objective is None or not (self._objective.losses or self._compiled_on_outputs):
+        if self._objective is None or not self._objective.has_loss:
             return variables
         if self._trained_ids is None:
-            layers = self._objective.trained_layers(self._compiled_on_outputs)
+            layers = self._objective.trained_layers()
             self._trained_ids = frozenset(id(v) for layer in layers for v in layer.variables)
         ids = self._trained_ids - self._excluded
         return [v for v in variables if id(v) in ids]
@@ -217,8 +219,8 @@ class Model(keras.Model):
                 f"Model: `{on_outputs[0]}` must be left out of compile() when the model has labels "
                 f"{tuple(self._objective.labels)}: `y` feeds these. Use add_loss and add_metric."
             )
-        self._compiled_on_outputs = bool(on_outputs)
-        self._compiled_loss = given.get("loss") is not None
+        self._objective.on_outputs = bool(on_outputs)
+        self._objective.loss_on_outputs = given.get("loss") is not None
         self._jit_compile_given = given.get("jit_compile", "auto")
         self._unreached = None
         self._trained_ids = None
@@ -243,20 +245,14 @@ class Model(keras.Model):
         own = [term.metric for term in self._objective.terms]
         # Keras's own "loss" weighs batches by their rows; ours stands in its place.
         keras_own = [m for m in super().metrics if m.name != "loss"]
-        total = [self._total] if self._objective.losses or self._compiled_loss else []
+        total = [self._total] if self._objective.has_loss else []
         return total + own + keras_own
 
     def get_metrics_result(self):
         """The current value of every metric of the running stage, by name."""
-        idle = {t.metric.name for t in self._objective.terms if self._stage not in t.stages}
-        results = {}
-        for metric in self.metrics:
-            if self._stage is not None and metric.name in idle:
-                continue
-            result = metric.result()
-            results.update(result if isinstance(result, dict) else {metric.name: result})
-        names = {t.metric.name: t.name for t in self._objective.terms}
-        return {names.get(k, k): v for k, v in results.items()}
+        idle = {t.name for t in self._objective.terms if self._stage not in t.stages}
+        results = super().get_metrics_result()
+        return {n: r for n, r in results.items() if self._stage is None or n not in idle}
 
     # Data
 
@@ -266,43 +262,43 @@ class Model(keras.Model):
         given = self._bind(keras.Model.fit, args, kwargs)
         self._require_loss()
         stages = ["fit", "evaluate"] if given.get("validation_split") else ["fit"]
-        self._prepare(stages, given)
+        feed.arrays(self._objective, stages, given)
         if given.get("validation_data") is not None:
             names = ("x", "y", "sample_weight")
             unpacked = keras.utils.unpack_x_y_sample_weight(given["validation_data"])
-            validation = self._prepare(["evaluate"], dict(zip(names, unpacked)))
+            validation = feed.arrays(self._objective, ["evaluate"], dict(zip(names, unpacked)))
             if feed.are_arrays(validation["x"]):
-                given["validation_data"] = tuple(validation[n] for n in names)
+                given["validation_data"] = tuple(map(validation.get, names))
         return super().fit(**given)
 
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, *args, **kwargs):
         """As in Keras; `y` only feeds `labels` (or what `compile` was given)."""
         given = self._bind(keras.Model.evaluate, args, kwargs)
-        return super().evaluate(**self._prepare(["evaluate"], given))
+        return super().evaluate(**feed.arrays(self._objective, ["evaluate"], given))
 
     @functools.wraps(keras.Model.predict)
     def predict(self, *args, **kwargs):
         """As in Keras; asks only for the inputs that the outputs need."""
         given = self._bind(keras.Model.predict, args, kwargs)
-        return super().predict(**self._prepare(["predict"], given))
+        return super().predict(**feed.arrays(self._objective, ["predict"], given))
 
     @functools.wraps(keras.Model.train_on_batch)
     def train_on_batch(self, *args, **kwargs):
         """As in Keras; `y` only feeds `labels` (or what `compile` was given)."""
         self._require_loss()
         given = self._bind(keras.Model.train_on_batch, args, kwargs)
-        return super().train_on_batch(**self._prepare(["fit"], given))
+        return super().train_on_batch(**feed.arrays(self._objective, ["fit"], given))
 
     @functools.wraps(keras.Model.test_on_batch)
     def test_on_batch(self, *args, **kwargs):
         """As in Keras; `y` only feeds `labels` (or what `compile` was given)."""
         given = self._bind(keras.Model.test_on_batch, args, kwargs)
-        return super().test_on_batch(**self._prepare(["evaluate"], given))
+        return super().test_on_batch(**feed.arrays(self._objective, ["evaluate"], given))
 
     def predict_on_batch(self, x):
         """As in Keras; asks only for the inputs that the outputs need."""
-        return super().predict_on_batch(self._prepare(["predict"], {"x": x})["x"])
+        return super().predict_on_batch(feed.arrays(self._objective, ["predict"], {"x": x})["x"])
 
     def _bind(self, method, args, kwargs):
         given = dict(inspect.signature(method).bind(self, *args, **kwargs).arguments)
@@ -311,71 +307,20 @@ class Model(keras.Model):
         return given
 
     def _require_loss(self):
-        if not (self._objective.losses or (self.compiled and self._compiled_loss)):
+        if not self._objective.has_loss:
             raise ObjectiveError(
                 "Model: there must be a loss to train on. Received: none. Call "
                 "add_loss(tensor, name=...) before compile(), or compile(loss=...)."
             )
-
-    def _prepare(self, stages, given):
-        """Put arrays under their names, drop those that nobody needs, and check them."""
-        x, y = given.get("x"), given.get("y")
-        if not feed.are_arrays(x):
-            return given
-        needed: dict = {}
-        for stage in stages:
-            for name, users in self._needed(stage).items():
-                needed[name] = needed.get(name, []) + users
-        tensors = self._tensors(x, y, needed)
-        feed.require(needed, tensors, stages[0])
-        specs = {n: self._objective.sources[n] for n in needed}
-        weight = given.get("sample_weight")
-        feed.check_shapes({**tensors, **_weight_entry(weight)}, specs)
-        labels = self._objective.labels if y is not None else ()
-        given["x"] = {n: t for n, t in tensors.items() if n in needed and n not in labels}
-        if y is None:
-            given["x"].update(_weight_entry(weight))
-            given.pop("sample_weight", None)
-        return given
-
-    def _needed(self, stage):
-        return self._objective.needed(stage, stage != "predict" and self._compiled_on_outputs)
-
-    def _tensors(self, x, y, needed):
-        """Inputs and labels by name, from what the user gave as `x` and `y`."""
-        inputs = [n for n in needed if n in self._objective.inputs]
-        tensors = feed.by_name("x", x, self._objective.inputs, inputs)
-        if self._objective.labels:
-            tensors.update(feed.by_name("y", y, self._objective.labels))
-        elif y is not None and not self._compiled_on_outputs:
-            raise DataError(
-                "Model: `y` must be left out: the model has no labels, and compile() got no loss "
-                "or metric for the outputs. To use it, name it: Model(..., labels=keras.Input(...))"
-            )
-        return tensors
-
-    def _batch(self, stage, data):
-        """A batch as the steps of Keras take it: `x` by name, checked, `y` and sample weights."""
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        needed = self._needed(stage)
-        tensors = self._tensors(x, y, needed)
-        if sample_weight is None:
-            sample_weight = tensors.get(feed.SAMPLE_WEIGHT)
-        feed.require(needed, tensors, stage)
-        specs = {n: self._objective.sources[n] for n in needed}
-        feed.check_shapes({**tensors, **_weight_entry(sample_weight)}, specs)
-        return {n: tensors[n] for n in needed}, y, sample_weight
 
     # Steps
 
     def call(self, inputs, training=None):
         """Run the inference graph; inside a training or evaluation step, the objective graph."""
         if self._stage is None:
-            needed = self._needed("predict")
-            tensors = feed.by_name("x", inputs, self._objective.inputs, needed)
-            feed.require(needed, tensors, "predict")
-            return self.inference([tensors[n] for n in needed], training=training)
-        functional, names = self._objective.graph(self._stage, self._compiled_on_outputs)
+            inputs = feed.inference_inputs(self._objective, inputs)
+            return self.inference(inputs, training=training)
+        functional, names = self._objective.graph(self._stage)
         try:
             return functional([inputs[n] for n in names], training=training)
         except LosslayerError:
@@ -388,7 +333,7 @@ class Model(keras.Model):
         """One step of `fit`; JAX passes the state before the data."""
         *state, data = state_and_data
         with self._running("fit"):
-            batch = self._batch("fit", data)
+            batch = feed.batch(self._objective, "fit", data)
             if self._unreached is None:
                 self._unreached = self._find_unreached(batch, *state)
             if not state:
@@ -400,7 +345,33 @@ class Model(keras.Model):
         """One step of `evaluate`; JAX passes the state before the data."""
         *state, data = state_and_data
         with self._running("evaluate"):
-            return super().test_step(*state, self._batch("evaluate", data))
+            return super().test_step(*state, feed.batch(self._objective, "evaluate", data))
+
+    def make_train_function(self, force=False):
+        """As in Keras; a step that fails leaves the weights as they were."""
+        self._make("train_function", super().make_train_function, force)
+
+    def make_test_function(self, force=False):
+        """As in Keras; a step that fails leaves the weights as they were."""
+        self._make("test_function", super().make_test_function, force)
+
+    def make_predict_function(self, force=False):
+        """As in Keras; a step that fails leaves the weights as they were."""
+        self._make("predict_function", super().make_predict_function, force)
+
+    def _make(self, name, make, force):
+        old = getattr(self, name)
+        make(force)
+
+        def state():
+            """The variables in the order in which JAX passes them to this kind of step."""
+            groups = [self.trainable_variables, self.non_trainable_variables]
+            if name == "train_function":
+                groups.append(self.optimizer.variables)
+            return [*groups, self.metrics_variables]
+
+        if getattr(self, name) is not old:
+            setattr(self, name, backend.guarded(getattr(self, name), state, DataError))
 
     @contextlib.contextmanager
     def _running(self, stage):
@@ -431,12 +402,12 @@ class Model(keras.Model):
                 term.metric.add(*sums)
                 if term.is_loss:
                     total = total + term.weight * mean(*sums)
-        if self._compiled_loss:
+        if self._objective.loss_on_outputs:
             rest = super().compute_loss(x, y, self._packed(outputs), sample_weight, training)
         else:
             for loss in self.losses:
                 rest = rest + ops.sum(ops.cast(loss, "float32"))
-        if self._objective.losses or self._compiled_loss:
+        if self._objective.has_loss:
             self._total.add(rest * rows, rows)
         return total + ops.cast(rest, "float32")
 
@@ -447,9 +418,8 @@ class Model(keras.Model):
                 f"Model: `sample_weight` must meet losses with a value per row, but {term.label} "
                 "is one number per batch. Weigh its elements inside the graph."
             )
-        if not term.is_exact:
-            tensors = [tensors[0], rows]
-        return total_and_weight(*tensors, row_weights=sample_weight)
+        values, weights = tensors if len(tensors) == 2 else (tensors[0], None)
+        return total_and_weight(values, weights if term.is_exact else rows, sample_weight)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Update the metrics that are no means of their own tensors; return all results."""
@@ -463,7 +433,7 @@ class Model(keras.Model):
                     term.metric.update_state(*tensors, sample_weight=weight)
                 else:
                     term.metric.update_state(*tensors)
-        outputs = self._packed(outputs) if self._compiled_on_outputs else None
+        outputs = self._packed(outputs) if self._objective.on_outputs else None
         return super().compute_metrics(x, y, outputs, sample_weight)
 
     def _packed(self, outputs):
@@ -565,7 +535,3 @@ class _TotalLoss(ExactMean):
 def _without(variables, others):
     ids = {id(v) for v in others}
     return [v for v in variables if id(v) not in ids]
-
-
-def _weight_entry(sample_weight):
-    return {} if sample_weight is None else {feed.SAMPLE_WEIGHT: sample_weight}

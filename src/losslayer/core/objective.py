@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import keras
 
-from losslayer.core import graph
+from losslayer.core import check, graph
 from losslayer.core.errors import ArgumentError, ArgumentTypeError, ObjectiveError, refuse
 from losslayer.core.reduction import ExactMean
 
@@ -91,19 +91,28 @@ class Objective:
         outputs: The output tensors of the inference graph, flat.
         terms: Losses and metrics in the order in which they were added.
         inference: The plain functional model that leads to the outputs.
+        on_outputs: Whether `compile` was given a loss or metrics for the outputs.
+        loss_on_outputs: Whether it was given a loss.
     """
 
     inputs: dict
     labels: dict
     outputs: list
     terms: list = field(default_factory=list)
-    inference: keras.Model | None = None
+    inference: keras.Model = None
+    on_outputs: bool = False
+    loss_on_outputs: bool = False
     _graphs: dict = field(default_factory=dict)
 
     @property
     def losses(self):
         """The terms that are trained on."""
         return [t for t in self.terms if t.is_loss]
+
+    @property
+    def has_loss(self):
+        """Whether there is anything to train on."""
+        return bool(self.losses) or self.loss_on_outputs
 
     @property
     def sources(self):
@@ -132,6 +141,10 @@ class Objective:
                     f"has the inputs {tuple(self.inputs)} and labels {tuple(self.labels)}. Add "
                     "what is missing to inputs= or labels=."
                 )
+        if any(t.metric is term.metric for t in self.terms):
+            advice = "Create another one."
+            refuse("Model.add_metric", "metric", "be used once", term.metric, advice)
+        term.metric.name = term.name
         self.terms.append(term)
         self._graphs.clear()
 
@@ -140,15 +153,15 @@ class Objective:
         tensors = [*self.outputs, *(t for term in self.terms for t in term.all_tensors())]
         return graph.needs([*self.sources.values(), *tensors])[1]
 
-    def trained_layers(self, with_outputs):
+    def trained_layers(self):
         """The layers on the way to a loss (and to the outputs, where these have one too)."""
         tensors = [t for term in self.losses for t in term.tensors]
-        return graph.needs(tensors + (self.outputs if with_outputs else []))[1]
+        return graph.needs(tensors + (self.outputs if self.loss_on_outputs else []))[1]
 
-    def needed(self, stage, with_outputs=False):
+    def needed(self, stage):
         """Who needs which input in a stage: a dict from input name to the labels of terms."""
         users = [(t.label, t.all_tensors()) for t in self.terms if stage in t.stages]
-        if with_outputs or stage == "predict":
+        if self.on_outputs or stage == "predict":
             users.append(("outputs", self.outputs))
         names = {id(t): n for n, t in self.sources.items()}
         needed: dict = {}
@@ -157,13 +170,13 @@ class Objective:
                 needed.setdefault(names[id(tensor)], []).append(label)
         return {n: needed[n] for n in self.sources if n in needed}
 
-    def graph(self, stage, with_outputs=False):
+    def graph(self, stage):
         """The functional model that computes all a stage needs, and its inputs' names."""
-        key = (stage, with_outputs)
+        key = (stage, self.on_outputs)
         if key not in self._graphs:
-            names = list(self.needed(stage, with_outputs))
+            names = list(self.needed(stage))
             tensors = [t for term in self.terms if stage in term.stages for t in term.all_tensors()]
-            tensors += self.outputs if with_outputs else []
+            tensors += self.outputs if self.on_outputs else []
             inputs = [self.sources[n] for n in names]
             self._graphs[key] = graph.functional(tensors, inputs, f"{stage}_graph"), names
         return self._graphs[key]
@@ -219,9 +232,8 @@ def _own_mean(loss, name, weight):
 def read_metric(metric, tensors, name, sample_weight, on):
     """The term that `add_metric(metric, *tensors, ...)` describes."""
     owner = "Model.add_metric"
-    stages = {"fit": ("fit",), "evaluate": ("evaluate",), "both": STAGES}.get(on)
-    if stages is None:
-        refuse(owner, "on", "be one of ('fit', 'evaluate', 'both')", on)
+    check.choice(owner, "on", on, ("both", *STAGES))
+    stages = STAGES if on == "both" else (on,)
     if sample_weight is not None and not graph.is_symbolic(sample_weight):
         rule = "be a tensor of the graph"
         refuse(owner, "sample_weight", rule, sample_weight, error=ArgumentTypeError)
@@ -280,6 +292,6 @@ def _is_ours(layer):
 
 
 def nearest(name, names):
-    """ ", did you mean 'x'?" for the name closest to `name`, or nothing."""
+    """A sentence that proposes the name closest to `name`, or nothing."""
     close = difflib.get_close_matches(str(name), list(names), n=1)
     return f" Did you mean '{close[0]}'?" if close else ""

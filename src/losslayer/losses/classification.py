@@ -36,8 +36,9 @@ class Focal(LossLayer):
     Example:
 
     >>> logits, labels = np.array([0.0, 0.0], "float32"), np.array([1, 0])
-    >>> Focal(gamma=2.0, alpha=0.75)(logits, labels)[0].round(4).tolist()
-    [0.13, 0.0433]
+    >>> values, weights = Focal(gamma=2.0, alpha=0.75)(logits, labels)
+    >>> print(keras.ops.convert_to_numpy(values).round(4))
+    [0.13   0.0433]
 
     Source: Lin et al. 2017, arXiv:1708.02002, equation 5.
     """
@@ -68,9 +69,8 @@ class Focal(LossLayer):
         value = -ops.exp(self.gamma * log_rest) * log_p if self.gamma else -log_p
         if self.alpha is None:
             return value
-        if binary:
-            return ops.where(positive, self.alpha, 1 - self.alpha) * value
-        return ops.take(ops.convert_to_tensor(self.alpha, value.dtype), labels) * value
+        factors = [1.0 - self.alpha, self.alpha] if binary else self.alpha  # type: ignore[operator]
+        return ops.take(ops.convert_to_tensor(factors, value.dtype), labels) * value
 
 
 def logit_of(logits, labels):
@@ -79,7 +79,7 @@ def logit_of(logits, labels):
 
 
 def _log_probabilities(logits, labels):
-    """log p and log(1 - p) of the labelled class, both without cancellation."""
+    """Log p and log(1 - p) of the labelled class, both without cancellation."""
     everything = ops.logsumexp(logits, axis=-1)
     labelled = ops.one_hot(labels, logits.shape[-1], dtype="bool")
     others = ops.where(labelled, -float("inf"), logits)

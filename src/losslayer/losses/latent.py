@@ -24,8 +24,9 @@ class KLDivergence(LossLayer):
 
     Example:
 
-    >>> KLDivergence()(mean=np.array([[2.0, 0.0]]), log_variance=np.array([[0.0, 0.0]]))[0].tolist()
-    [2.0]
+    >>> values, weights = KLDivergence()(np.array([[2.0, 0.0]]), np.array([[0.0, 0.0]]))
+    >>> print(keras.ops.convert_to_numpy(values))
+    [2.]
 
     Source: Kingma and Welling 2014, arXiv:1312.6114, appendix B.
     """

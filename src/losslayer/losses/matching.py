@@ -26,8 +26,8 @@ class CosineSimilarity(keras.layers.Layer):
 
     Example:
 
-    >>> CosineSimilarity()(np.array([[3.0, 4.0]]), np.array([[6.0, 8.0]])).tolist()
-    [1.0]
+    >>> float(CosineSimilarity()(np.array([3.0, 4.0]), np.array([6.0, 8.0])))
+    1.0
     """
 
     def __init__(self, *, name=None, dtype=None, **kwargs):
@@ -74,7 +74,8 @@ class TripletMargin(LossLayer):
     Example:
 
     >>> anchor, right, wrong = (np.array([v]) for v in ([1.0, 0.0], [1.0, 0.0], [0.0, 1.0]))
-    >>> TripletMargin(margin=1.25)(anchor, right, wrong)[0].tolist()
+    >>> values, weights = TripletMargin(margin=1.25)(anchor, right, wrong)
+    >>> print(keras.ops.convert_to_numpy(values))
     [0.25]
 
     Source: Schroff et al. 2015, FaceNet, arXiv:1503.03832 (there with squared distances).

@@ -31,7 +31,7 @@ class MaskedAccuracy(ExactMean):
     def __init__(self, name="accuracy", dtype=None):
         super().__init__(name=name, dtype=dtype)
 
-    def update_state(self, labels, logits, sample_weight=None):
+    def update_state(self, labels, logits, sample_weight=None):  # type: ignore[override]
         """Add the elements of a batch."""
         labels = ops.convert_to_tensor(labels)
         guess = ops.cast(ops.argmax(logits, axis=-1), labels.dtype)

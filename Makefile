@@ -1,0 +1,67 @@
+# Everything here sets itself up in .venv, on a machine with Python 3.11 or newer.
+#
+#   make demo                       train the FAQ matcher on BANKING77, look at it, ask it
+#   make test                       the tests, on JAX
+#   make test BACKEND=torch         the same tests on another engine: torch, tensorflow
+#   make lint                       formatting, lints, types
+#   make test-wheel                 the built wheel, tested beside the oldest Keras it allows
+#   make slow                       what takes minutes: needs all three engines
+
+PYTHON ?= python3
+BACKEND ?= jax
+PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
+PYTEST := -m pytest
+ENGINE_jax := ".[jax]"
+# A plain `torch` would bring gigabytes for GPUs; override with TORCH=torch.
+TORCH ?= torch==2.13.0
+ENGINE_torch := $(TORCH)
+ENGINE_tensorflow := ".[tensorflow]"
+OLDEST := $(shell sed -n 's/.*"keras>=\([0-9.]*\)".*/\1.0/p' pyproject.toml)
+DEMO := runs/banking77
+
+.PHONY: demo test lint slow test-wheel setup-all clean
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(PIP) --upgrade pip
+
+# One stamp per set of packages; a changed pyproject.toml installs anew.
+.venv/ready-%: pyproject.toml | .venv/bin/python
+	$(if $(filter torch,$*),$(PIP) $(ENGINE_torch))
+	$(PIP) -e ".[dev]" $(ENGINE_$*)
+	@touch $@
+
+demo: .venv/ready-jax
+	KERAS_BACKEND=jax .venv/bin/losslayer faq train data/banking77/train.csv \
+	  --question text --entry category --test data/banking77/test.csv --out $(DEMO) --overwrite
+	KERAS_BACKEND=jax .venv/bin/losslayer faq ask --model $(DEMO) \
+	  "My new card still has not arrived, where is it?" \
+	  "why did you take a fee when I got cash from a machine abroad" \
+	  "I think somebody else is using my account"
+
+test: .venv/ready-$(BACKEND)
+	KERAS_BACKEND=$(BACKEND) .venv/bin/python $(PYTEST) -m "not slow" --durations=5
+
+lint: .venv/ready-jax
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+
+setup-all: .venv/ready-jax .venv/ready-torch .venv/ready-tensorflow
+
+# Sources of data of the other engines are only there once these are installed.
+slow: setup-all
+	KERAS_BACKEND=jax .venv/bin/python $(PYTEST) -m slow
+	KERAS_BACKEND=jax .venv/bin/python $(PYTEST) tests/core/test_sources.py
+
+test-wheel: .venv/ready-jax
+	rm -rf dist .venv-wheel
+	.venv/bin/python -m build --wheel --outdir dist . > /dev/null
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check \
+	  "$$(ls dist/*.whl)[jax,faq]" keras==$(OLDEST) pytest
+	KERAS_BACKEND=jax .venv-wheel/bin/python -c "import keras; print('keras', keras.__version__)"
+	KERAS_BACKEND=jax .venv-wheel/bin/python $(PYTEST) -m "not slow" tests/core tests/losses tests/metrics
+
+clean:
+	rm -rf .venv .venv-wheel dist runs

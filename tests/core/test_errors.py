@@ -1,0 +1,218 @@
+"""What can't work is refused by name, before the step that would use it."""
+
+import keras
+import numpy as np
+import pytest
+
+import losslayer as ll
+from tests.core.conftest import regression, tagger, tagger_data, two_towers
+
+
+def weights_unmoved(model, act):
+    """Run `act`, which must raise a LosslayerError, and assert that no weight moved."""
+    before = model.get_weights()
+    with pytest.raises(ll.LosslayerError) as caught:
+        act()
+    for old, new in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(old, new)
+    return str(caught.value)
+
+
+def test_no_loss():
+    """fit without any loss."""
+    x = keras.Input((3,), name="x")
+    model = ll.Model(x, keras.layers.Dense(1)(x))
+    model.compile("adam")
+    for act in (lambda: model.fit(np.ones((2, 3))), lambda: model.train_on_batch(np.ones((2, 3)))):
+        assert "there must be a loss" in weights_unmoved(model, act)
+
+
+@pytest.mark.parametrize("cut", ["input", "stop_gradient", "argmax", "frozen"])
+def test_loss_that_reaches_no_weight(cut):
+    """Found in the structure, or by a gradient; beside a loss that does reach one."""
+    x = keras.Input((3,), name="x")
+    layer = keras.layers.Dense(2, name="head")
+    y = layer(x)
+    cuts = {
+        "input": lambda: keras.ops.sum(x, -1),
+        "stop_gradient": lambda: keras.ops.stop_gradient(keras.ops.sum(y, -1)),
+        "argmax": lambda: keras.ops.cast(keras.ops.argmax(y, -1), "float32"),
+        "frozen": lambda: keras.ops.sum(y, -1),
+    }
+    model = ll.Model(x, y)
+    model.add_loss(cuts[cut](), name="cut")
+    if cut == "frozen":
+        layer.trainable = False
+    else:
+        model.add_loss(keras.ops.sum(keras.ops.square(y), -1), name="good")
+    model.compile("adam")
+    message = weights_unmoved(model, lambda: model.fit(np.ones((4, 3)), verbose=0))
+    assert "'cut' must reach a trainable weight" in message
+
+
+def test_names():
+    """A name used twice, or `loss`, or no string."""
+    model = regression()
+    tensor = model.outputs[0]
+    for name in ("error", "loss"):
+        with pytest.raises(
+            ll.ObjectiveError, match=f"must differ.*'error'.*Received: name='{name}'"
+        ):
+            model.add_loss(tensor, name=name)
+    with pytest.raises(ll.ObjectiveError, match="must differ"):
+        model.add_metric(tensor, name="error")
+    with pytest.raises(ll.ArgumentError, match="`name` must be a non-empty string"):
+        model.add_metric(tensor, name="")
+
+
+def test_tensor_of_another_graph():
+    """The message names the inputs that the model lacks."""
+    model = regression()
+    other = keras.Input((3,), name="elsewhere")
+    with pytest.raises(ll.ObjectiveError, match="'elsewhere'.*inputs.*'x'"):
+        model.add_loss(keras.layers.Dense(1)(other), name="foreign")
+    with pytest.raises(ll.ObjectiveError, match="'elsewhere'"):
+        model.add_metric(keras.metrics.Mean(), other, name="foreign")
+    with pytest.raises(ll.ObjectiveError, match="must need only the inputs"):
+        ll.Model(model.inputs, keras.layers.Dense(1)(other))
+
+
+def test_no_tensor():
+    """A number, a layer, a triple is no loss."""
+    model = regression()
+    for wrong in (1.0, keras.layers.Dense(1), (1, 2, 3), np.ones(3)):
+        with pytest.raises(ll.ArgumentTypeError, match="must be a tensor of the graph"):
+            model.add_loss(wrong)
+    with pytest.raises(ll.ArgumentTypeError, match="`weight` must be a number"):
+        model.add_loss(model.outputs[0], weight="much")
+    with pytest.raises(ll.ArgumentError, match=r"`tensors` must name what Mean"):
+        model.add_metric(keras.metrics.Mean())
+    with pytest.raises(ll.ArgumentError, match="`on` must be one of"):
+        model.add_metric(model.outputs[0], on="predict")
+
+
+def test_one_metric_for_two_terms():
+    """A metric object has one state, so it can report one thing."""
+    model = regression()
+    metric = keras.metrics.Mean()
+    model.add_metric(metric, model.outputs[0], name="first")
+    with pytest.raises(ll.ArgumentError, match="must be used once"):
+        model.add_metric(metric, model.outputs[0], name="second")
+
+
+def test_after_compile():
+    """add_loss and add_metric come before compile."""
+    model = regression()
+    model.compile("adam")
+    for method in (model.add_loss, model.add_metric):
+        with pytest.raises(ll.ObjectiveError, match="must come before compile.*compile again"):
+            method(model.outputs[0], name="late")
+
+
+def test_inputs_and_labels():
+    """Inputs are what keras.Input returned, with names of their own."""
+    x = keras.Input((3,), name="x")
+    y = keras.layers.Dense(1)(x)
+    with pytest.raises(ll.ArgumentTypeError, match="`inputs` must hold only what `keras.Input`"):
+        ll.Model(y, y)
+    with pytest.raises(ll.ArgumentError, match="`labels` must not be inputs too"):
+        ll.Model(x, y, labels=x)
+    with pytest.raises(ll.ArgumentError, match="tensors' own names as keys"):
+        ll.Model({"other": x}, y)
+    with pytest.raises(ll.ArgumentTypeError, match="`outputs` must hold tensors"):
+        ll.Model(x, 3)
+
+
+def test_labels_and_compile_loss():
+    """y can't feed labels and Keras's own loss at once."""
+    with pytest.raises(ll.ObjectiveError, match="`loss` must be left out of compile"):
+        regression().compile("adam", loss="mse")
+    with pytest.raises(ll.ObjectiveError, match="`metrics` must be left out of compile"):
+        regression().compile("adam", metrics=["mse"])
+
+
+def batches(kind, data):
+    """`data` as an array argument, or as one batch from a source of batches."""
+    return data if kind == "arrays" else (batch for batch in [(data,), (data,)])
+
+
+@pytest.mark.parametrize("kind", ["arrays", "generator"])
+def test_missing_input(rng, kind):
+    """The message says which losses need it, and proposes the nearest name."""
+    model = two_towers()
+    model.compile("adam")
+    data = {"a": np.ones((4, 3)), "bb": np.ones((4, 3))}
+    message = weights_unmoved(
+        model, lambda: model.fit(batches(kind, data), verbose=0, shuffle=False)
+    )
+    assert "fit needs 'b', for loss 'distance'" in message
+    assert "Did you mean 'bb'?" in message
+    message = weights_unmoved(model, lambda: model.evaluate(batches(kind, data), verbose=0))
+    assert "evaluate needs 'b'" in message
+    data = {"b": np.ones((4, 3))}
+    message = weights_unmoved(model, lambda: model.predict(batches(kind, data), verbose=0))
+    assert "predict needs 'a', for outputs" in message
+
+
+@pytest.mark.parametrize("kind", ["arrays", "generator"])
+def test_missing_label(rng, kind):
+    """Without y the message says which terms need the label."""
+    model = tagger()
+    model.compile("adam")
+    tokens, _ = tagger_data(rng)
+    data = tokens if kind == "arrays" else (batch for batch in [(tokens,)])
+    message = weights_unmoved(model, lambda: model.fit(data, verbose=0, shuffle=False))
+    assert "needs 'tags', for loss 'nll', metric 'ppl', metric 'accuracy'" in message
+
+
+def test_unwanted_y(rng):
+    """y without labels is refused: it would be ignored in silence."""
+    model = two_towers()
+    model.compile("adam")
+    data = {n: np.ones((4, 3)) for n in "ab"}
+    act = lambda: model.fit(data, np.ones(4), verbose=0)
+    assert "`y` must be left out" in weights_unmoved(model, act)
+
+
+@pytest.mark.parametrize("kind", ["arrays", "generator"])
+def test_rows_that_disagree(kind):
+    """The message counts the rows of each array."""
+    model = two_towers()
+    model.compile("adam")
+    data = {"a": np.ones((4, 3), "float32"), "b": np.ones((5, 3), "float32")}
+    message = weights_unmoved(
+        model, lambda: model.fit(batches(kind, data), verbose=0, shuffle=False)
+    )
+    assert "must have as many rows. Received: a 4, b 5" in message
+
+
+@pytest.mark.parametrize("kind", ["arrays", "generator"])
+def test_shape_of_an_input(kind):
+    """A wrong width is refused at the input."""
+    model = two_towers()
+    model.compile("adam")
+    data = {"a": np.ones((4, 3), "float32"), "b": np.ones((4, 2), "float32")}
+    message = weights_unmoved(
+        model, lambda: model.fit(batches(kind, data), verbose=0, shuffle=False)
+    )
+    assert "'b' must have shape (batch, 3). Received: shape (" in message
+
+
+def test_shape_inside_the_graph(rng):
+    """Lengths that only the graph finds to differ: the message names the batch."""
+    model = tagger()
+    model.compile("adam")
+    tokens, tags = tagger_data(rng)
+    act = lambda: model.fit(tokens, tags[:, :-1], verbose=0)
+    message = weights_unmoved(model, act)
+    assert "the graph refuses a batch of tokens (" in message
+
+
+def test_wrong_number_of_tensors():
+    """A list that is neither all inputs nor those needed."""
+    model = two_towers()
+    model.compile("adam")
+    data = [np.ones((4, 3))] * 3
+    assert "`x` must hold 2 tensors" in weights_unmoved(
+        model, lambda: model.fit(data, verbose=0, shuffle=False)
+    )
