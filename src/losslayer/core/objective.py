@@ -102,7 +102,7 @@ class Objective:
     inference: keras.Model = None
     on_outputs: bool = False
     loss_on_outputs: bool = False
-    _graphs: dict = field(default_factory=dict)
+    _found: dict = field(default_factory=dict)
 
     @property
     def losses(self):
@@ -146,7 +146,7 @@ class Objective:
             refuse("Model.add_metric", "metric", "be used once", term.metric, advice)
         term.metric.name = term.name
         self.terms.append(term)
-        self._graphs.clear()
+        self._found.clear()
 
     def layers(self):
         """All layers that outputs, losses and metrics need, in a fixed order."""
@@ -160,6 +160,12 @@ class Objective:
 
     def needed(self, stage):
         """Who needs which input in a stage: a dict from input name to the labels of terms."""
+        key = ("needed", stage, self.on_outputs)
+        if key not in self._found:  # asked for in every step of an engine that runs eagerly
+            self._found[key] = self._find_needed(stage)
+        return self._found[key]
+
+    def _find_needed(self, stage):
         users = [(t.label, t.all_tensors()) for t in self.terms if stage in t.stages]
         if self.on_outputs or stage == "predict":
             users.append(("outputs", self.outputs))
@@ -172,14 +178,14 @@ class Objective:
 
     def graph(self, stage):
         """The functional model that computes all a stage needs, and its inputs' names."""
-        key = (stage, self.on_outputs)
-        if key not in self._graphs:
+        key = ("graph", stage, self.on_outputs)
+        if key not in self._found:
             names = list(self.needed(stage))
             tensors = [t for term in self.terms if stage in term.stages for t in term.all_tensors()]
             tensors += self.outputs if self.on_outputs else []
             inputs = [self.sources[n] for n in names]
-            self._graphs[key] = graph.functional(tensors, inputs, f"{stage}_graph"), names
-        return self._graphs[key]
+            self._found[key] = graph.functional(tensors, inputs, f"{stage}_graph"), names
+        return self._found[key]
 
     def describe(self):
         """Lines that say what is trained on and reported, for `summary`."""
