@@ -310,3 +310,55 @@ def test_model_as_a_layer(rng):
     data = rng.normal(size=(4, 3)).astype("float32")
     expected = model.predict(data, verbose=0)
     np.testing.assert_allclose(outer.predict(data, verbose=0), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("structure", ["list", "dict"])
+def test_compile_on_several_outputs(rng, structure):
+    """Losses per output, by name, with weights and metrics: Keras's own numbers."""
+    x = keras.Input((3,), name="x")
+    one, two = (keras.layers.Dense(1, name=name)(x) for name in ("one", "two"))
+    outputs = [one, two] if structure == "list" else {"one": one, "two": two}
+    model, plain = ll.Model(x, outputs), keras.Model(x, outputs)
+    model.add_loss(one**2, name="size")
+    for m in (model, plain):
+        losses, weights = {"one": "mse", "two": "mae"}, {"one": 1.0, "two": 3.0}
+        m.compile("sgd", loss=losses, loss_weights=weights, metrics={"two": ["mse"]})
+    data, truth = rng.normal(size=(7, 3)), [rng.normal(size=(7, 1)) for _ in range(2)]
+    truth = truth if structure == "list" else dict(zip(("one", "two"), truth))
+    settings = {"batch_size": 4, "return_dict": True, "verbose": 0}
+    theirs = plain.evaluate(data, truth, **settings)
+    ours = model.evaluate(data, truth, **settings)
+    expected = {**theirs, "size": ours["size"], "loss": theirs["loss"] + ours["size"]}
+    assert ours == pytest.approx(expected, rel=1e-5)
+    model.fit(data, truth, verbose=0)
+
+
+def test_objective_without_named_terms(rng):
+    """Only compile(loss=): as a plain keras.Model, trained alike."""
+    x = keras.Input((3,), name="x")
+    y = keras.layers.Dense(1)(x)
+    model, plain = ll.Model(x, y), keras.Model(x, y)
+    data, truth = rng.normal(size=(7, 3)), rng.normal(size=(7, 1))
+    histories = []
+    start = model.get_weights()
+    for m in (model, plain):
+        m.set_weights(start)
+        m.compile(keras.optimizers.SGD(0.1), loss="mse", metrics=["mae"])
+        histories.append(m.fit(data, truth, epochs=2, shuffle=False, verbose=0).history)
+    assert histories[0] == {n: pytest.approx(v, rel=1e-5) for n, v in histories[1].items()}
+
+
+def test_recompiling_starts_anew(rng):
+    """Compile again after freezing: what is trained follows, and so does what is reported."""
+    model = two_towers()
+    shared = model.get_layer("shared")
+    model.compile(keras.optimizers.SGD(0.1), metrics=None)
+    data = towers_data(rng)
+    model.fit(data, verbose=0)
+    shared.bias.trainable = False
+    model.compile(keras.optimizers.AdamW(0.1, weight_decay=0.5))
+    before = shared.get_weights()
+    model.fit(data, verbose=0)
+    after = shared.get_weights()
+    np.testing.assert_array_equal(before[1], after[1])
+    assert np.abs(before[0] - after[0]).max() > 0.01

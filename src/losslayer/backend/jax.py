@@ -58,6 +58,8 @@ def guarded(step_function, variable_groups, data_error):
     def step(state, iterator):
         try:
             return step_function(state, iterator)
+        except StopIteration:  # the data ended
+            raise
         except BaseException:
             for variables, values in zip(variable_groups(), state):
                 for variable, value in zip(variables, values):

@@ -173,6 +173,11 @@ class Model(keras.Model):
         return list(self._objective.outputs)
 
     @property
+    def output_names(self):
+        """Names of the outputs' layers: the keys that `compile(loss={...})` takes."""
+        return self.inference.output_names
+
+    @property
     def inference(self):
         """The inference graph, a plain `keras.Model` that shares all weights."""
         return self._objective.inference
