@@ -216,3 +216,17 @@ def test_wrong_number_of_tensors():
     assert "`x` must hold 2 tensors" in weights_unmoved(
         model, lambda: model.fit(data, verbose=0, shuffle=False)
     )
+
+
+@pytest.mark.parametrize("change", ["width", "name"])
+def test_a_later_batch_that_is_wrong(change):
+    """The first batches fit, the last one doesn't: named on every backend."""
+    model = two_towers()
+    model.compile("adam")
+    ones = np.ones((4, 3), "float32")
+    wrong = {"width": {"a": ones, "b": ones[:, :2]}, "name": {"a": ones, "c": ones}}[change]
+    good = ({"a": ones, "b": ones},)
+    data = (batch for batch in [good, good, good, (wrong,)])
+    with pytest.raises(ll.DataError, match="b"):
+        model.fit(data, verbose=0, shuffle=False)
+    assert all(np.isfinite(w).all() for w in model.get_weights())

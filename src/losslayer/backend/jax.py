@@ -76,7 +76,7 @@ def value_and_gradient(function):
     Returns:
         A function from the same arguments to the value and a list of arrays, as NumPy.
     """
-    differentiated = jax.jit(jax.value_and_grad(function))
+    differentiated = fast(jax.value_and_grad(function))
 
     def run(arrays, *rest):
         value, gradients = differentiated(list(arrays), *rest)
@@ -86,8 +86,9 @@ def value_and_gradient(function):
 
 
 def fast(function):
-    """`function` under `jit`: run eagerly, JAX compiles every operation by itself."""
-    return jax.jit(function)
+    """`function` under `jit`, for few runs: eagerly, JAX would compile each operation by itself."""
+    quick = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+    return jax.jit(function, compiler_options=quick)
 
 
 def compiled(function):

@@ -52,17 +52,26 @@ def with_equal_rows(tensors):
 
 
 def guarded(step_function, variable_groups, data_error):
-    """`step_function`, with a failed check of rows raised as `data_error`."""
+    """`step_function`, with what it finds wrong about a batch raised as `data_error`.
+
+    A later batch of a generator is compared with the first ones by Keras's adapter, inside
+    TensorFlow, which wraps what that raises.
+    """
 
     def step(*args):
         try:
             return step_function(*args)
         except tf.errors.InvalidArgumentError as error:
-            _, found, counts = str(error).partition(_ROWS)
-            if not found:
-                raise
-            pairs = re.findall(r"\[(\w+)\] \[(\d+)\]", counts)
-            raise data_error(_ROWS + ", ".join(map(" ".join, pairs)) + ".") from None
+            text = str(error)
+            _, unequal, counts = text.partition(_ROWS)
+            changed = re.search(r"(?:Generator yielded|dictionary key mismatch)[^\n]*", text)
+            if unequal:
+                pairs = re.findall(r"\[(\w+)\] \[(\d+)\]", counts)
+                raise data_error(_ROWS + ", ".join(map(" ".join, pairs)) + ".") from None
+            if changed:
+                problem = f"Model: a batch must be like the first ones. Received: {changed[0]}"
+                raise data_error(problem) from error
+            raise
 
     return step
 

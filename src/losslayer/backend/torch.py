@@ -49,7 +49,7 @@ def value_and_gradient(function):
     def run(arrays, *rest):
         tensors = [torch.tensor(np.asarray(a), requires_grad=True) for a in arrays]
         value = function(tensors, *rest)
-        gradients = [None] * len(tensors)
+        gradients: tuple = (None,) * len(tensors)
         if value.requires_grad:
             gradients = torch.autograd.grad(value, tensors, allow_unused=True)
         pairs = zip(gradients, tensors)

@@ -1,6 +1,8 @@
 """The first concept: a loss is a layer, from tensors to one value per element and its weight."""
 
 import inspect
+import pathlib
+import sys
 import typing
 
 import keras
@@ -59,6 +61,9 @@ class LossLayer(keras.layers.Layer):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         package = cls.__module__.split(".")[0]
+        script = getattr(sys.modules["__main__"], "__file__", None)
+        if package == "__main__" and script:
+            package = pathlib.Path(script).stem  # its name where another program imports it
         keras.saving.register_keras_serializable(package=package)(cls)
 
     def __init__(self, *, name=None, dtype=None, **kwargs):
@@ -313,7 +318,12 @@ def loss_layer(function=None, *, couples_examples=False):
         )
     names = [p.name for p in settings]
 
-    def __init__(self, *, name=None, dtype=None, **kwargs):
+    def __init__(self, *tensors, name=None, dtype=None, **kwargs):
+        if tensors:
+            raise ArgumentTypeError(
+                f"{function.__name__}: hyper-parameters must be given by name, of {tuple(names)}. "
+                f"Received: {tensors!r}. Tensors go to the layer: {function.__name__}()(...)."
+            )
         given = {n: kwargs.pop(n) for n in names if n in kwargs}
         LossLayer.__init__(self, name=name, dtype=dtype, **kwargs)
         for p in settings:

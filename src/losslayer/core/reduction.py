@@ -61,6 +61,7 @@ def mean(total, weight):
     )
 
 
+@keras.saving.register_keras_serializable(package="losslayer")
 class ExactMean(keras.metrics.Metric):
     """The exact mean of all values seen, each with its weight.
 
