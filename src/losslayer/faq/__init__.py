@@ -1,0 +1,16 @@
+"""Application 1: a matcher that answers a question with the nearest FAQ entry.
+
+    >>> from losslayer.faq import Matcher
+    >>> matcher = Matcher.load("runs/banking77")
+    >>> matcher.ask(["my card still isn't here"], top=1)[0][0].id
+    'card_arrival'
+
+It is written on losslayer's public names only, so it reads as an example too:
+`model.py` is the network and its loss, `triplets.py` what it is trained on.
+"""
+
+from losslayer.faq.entries import Entry, Examples, examples, read_examples
+from losslayer.faq.matcher import Answer, Matcher
+from losslayer.faq.settings import Settings
+
+__all__ = ["Answer", "Entry", "Examples", "Matcher", "Settings", "examples", "read_examples"]

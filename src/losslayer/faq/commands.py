@@ -1,0 +1,178 @@
+"""`losslayer faq train` and `losslayer faq ask`."""
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import keras
+import typer
+
+from losslayer.faq.entries import read_examples
+from losslayer.faq.interrupt import interruptible
+from losslayer.faq.matcher import Answer, Matcher
+from losslayer.faq.ranking import baselines
+from losslayer.faq.settings import Settings
+from losslayer.faq.store import MARKER
+from losslayer.text import FolderError, check_replaceable
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Find the FAQ entry that a question means, by a model trained on your own questions.",
+)
+
+DEFAULT = Path("runs/faq")
+
+
+@app.command()
+def train(
+    table: Annotated[Path, typer.Argument(help="CSV or TSV, one question and its entry a row.")],
+    question: Annotated[str, typer.Option(help="Column with the questions.")] = "question",
+    entry: Annotated[str, typer.Option(help="Column with the ids of the entries.")] = "entry",
+    title: Annotated[
+        str | None,
+        typer.Option(help="Column with the entries' titles; else the id is the title."),
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="A table with other questions, to measure with.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write the model to.")] = DEFAULT,
+    epochs: Annotated[int, typer.Option(min=1, help="Times each question is seen.")] = (
+        Settings.epochs
+    ),
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another run.")] = Settings.seed,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier model in that folder.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
+    ] = False,
+) -> None:
+    """Train a matcher on a table of questions.
+
+    Each row of the table has a question and the id of the FAQ entry that answers
+    it; the same entry comes in many rows. Below the header `question,entry`, say:
+
+        Where is my new card?,card_arrival
+
+    With such a file, and another one with questions to measure with:
+
+        losslayer faq train questions.csv --test more_questions.csv --out runs/faq
+
+        losslayer faq ask --model runs/faq "my card isn't here"
+
+    Ctrl-C ends the training early and keeps what has been learned so far.
+    """
+    started = time.perf_counter()
+    check_replaceable(out, MARKER)
+    if (out / MARKER).exists() and not overwrite:
+        raise FolderError(f"{out}: holds a model already. Add --overwrite to replace it")
+    known = read_examples(table, question, entry, title)
+    tested = read_examples(test, question, entry, entries=known.entries) if test else None
+    _note(
+        f"{table}: {len(known):,} questions, {len(known.entries)} entries. "
+        f"Training on {keras.config.backend()}; the first epoch compiles the model."
+    )
+    settings = dataclasses.replace(Settings(), epochs=epochs, seed=seed)
+    with interruptible() as interrupted:
+        matcher = Matcher.train(known, settings, report=_note, stop=interrupted)
+    if interrupted():
+        _note("Stopped early, what has been learned so far is kept.")
+    if tested is not None:
+        matcher.metrics = {"this model": matcher.evaluate(tested), **baselines(known, tested)}
+    matcher.save(out)
+    seconds = time.perf_counter() - started
+    if as_json:
+        result = {
+            "model": str(out),
+            "questions": len(known),
+            "entries": len(known.entries),
+            "test_questions": len(tested) if tested else 0,
+            "metrics": matcher.metrics,
+            "epochs": len(matcher.history["triplet"]),
+            "interrupted": interrupted(),
+            "seconds": round(seconds, 1),
+        }
+        print(json.dumps(result))
+        return
+    if tested is not None:
+        print(f"\n{test}: {len(tested):,} questions that the training has not seen\n")
+        print(_measures_table(matcher.metrics))
+    print(f"\nmodel   {out}   ({seconds:.0f} s)")
+    print(f"curves  {out / 'curves.png'}")
+    print(f'try it  losslayer faq ask --model {out} "your question"')
+
+
+@app.command()
+def ask(
+    questions: Annotated[
+        list[str] | None, typer.Argument(help="Questions, each in quotes.")
+    ] = None,
+    model: Annotated[Path, typer.Option(help="Folder that `train` wrote.")] = DEFAULT,
+    top: Annotated[int, typer.Option(min=1, help="Entries to show for each question.")] = 3,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a question, one a line.")
+    ] = False,
+) -> None:
+    """Show the entries nearest to each question, with their scores.
+
+    The questions are the arguments:
+
+        losslayer faq ask --model runs/faq "where is my card?" "how do I top up?"
+
+    Without arguments they are asked for at a terminal, or read from a pipe, one a line:
+
+        losslayer faq ask --model runs/faq --json < questions.txt
+
+    A score is the cosine of the question's vector and the entry's, at most 1.
+    """
+    matcher = Matcher.load(model)
+    for asked in questions or _lines():
+        if not asked.strip():
+            continue
+        [answers] = matcher.ask([asked], top)
+        if as_json:
+            found = [answer._asdict() for answer in answers]
+            print(json.dumps({"question": asked, "answers": found}, ensure_ascii=False), flush=True)
+        else:
+            print(_answers_text(asked, answers), flush=True)
+
+
+def _note(line: str) -> None:
+    """Progress goes to standard error, so that what a command prints can be piped."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _lines() -> Iterator[str]:
+    """Questions typed at a terminal, or the lines of a pipe."""
+    if not sys.stdin.isatty():
+        yield from (line.rstrip("\n") for line in sys.stdin)
+        return
+    _note("Type a question; an empty line ends.")
+    while True:
+        try:
+            line = input("> ")
+        except EOFError:
+            return
+        if not line.strip():
+            return
+        yield line
+
+
+def _answers_text(question: str, answers: list[Answer]) -> str:
+    lines = [f"  {answer.score:6.3f}  {answer.title}  [{answer.id}]" for answer in answers]
+    return "\n".join([question, *lines, ""])
+
+
+def _measures_table(metrics: dict[str, Any]) -> str:
+    width = max(map(len, metrics))
+    lines = [f"{'':{width}}  accuracy@1  recall@5    MRR"]
+    for name, row in metrics.items():
+        lines.append(
+            f"{name:{width}}  {100 * row['accuracy@1']:10.1f}  {100 * row['recall@5']:8.1f}"
+            f"  {row['mrr']:5.3f}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,157 @@
+"""The matcher: train, ask, evaluate, save, load."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from losslayer.faq import store
+from losslayer.faq.entries import Entry, Examples
+from losslayer.faq.model import build
+from losslayer.faq.ranking import measures, ranks
+from losslayer.faq.settings import Settings
+from losslayer.faq.training import Curriculum
+from losslayer.faq.triplets import Triplets
+from losslayer.faq.vectors import unit_vectors
+from losslayer.text import Tokenizer, pad
+
+
+class Answer(NamedTuple):
+    """An entry that may answer a question, and how near it is: a cosine, at most 1."""
+
+    id: str
+    title: str
+    score: float
+
+
+@dataclass
+class Matcher:
+    """Finds the FAQ entry that a question means.
+
+    Made by `Matcher.train` or `Matcher.load`. A question and an entry's title
+    become vectors; the answer is the entry whose vector has the largest cosine
+    with the question's.
+
+    Attributes:
+        question_encoder: Token ids `(batch, time)` to vectors `(batch, dim)`.
+        answer_encoder: The same for titles.
+        tokenizer: Texts to token ids.
+        entries: What can be answered.
+        vectors: Their unit vectors, `(entry, dim)`.
+        settings: What it was trained with.
+        history: For each figure of the training its value per epoch.
+        metrics: What was measured, by name of the method; `save` writes it too.
+    """
+
+    question_encoder: keras.Model
+    answer_encoder: keras.Model
+    tokenizer: Tokenizer
+    entries: list[Entry]
+    vectors: np.ndarray
+    settings: Settings
+    history: dict[str, list[float]] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def train(
+        cls,
+        examples: Examples,
+        settings: Settings | None = None,
+        report: Callable[[str], None] = lambda line: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> "Matcher":
+        """Learn from questions whose right entry is known.
+
+        Args:
+            examples: What `read_examples` returns, or `losslayer.faq.examples`.
+            settings: Settings of the run; without it the defaults.
+            report: Called with lines of text about the progress.
+            stop: Called after each step; when it returns true, training ends
+                there and what has been learned so far is returned.
+        """
+        settings = settings or Settings()
+        titles = [entry.title for entry in examples.entries]
+        tokenizer = Tokenizer.train([*examples.questions, *titles], settings.vocabulary_size)
+        title_tokens = tokenizer(titles)
+        models = build(tokenizer.vocabulary_size, settings)
+        triplets = Triplets(
+            tokenizer(examples.questions),
+            examples.right,
+            pad(title_tokens, multiple=8, longest=settings.longest),
+            settings,
+        )
+        curriculum = Curriculum(models, triplets, report, stop)
+        steps = settings.epochs * len(triplets)
+        rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps, alpha=0.1)
+        models.training.compile(keras.optimizers.Adam(rate))
+        models.training.fit(
+            triplets, epochs=settings.epochs, callbacks=[curriculum], shuffle=False, verbose=0
+        )
+        vectors = unit_vectors(models.answer, title_tokens, settings.longest)
+        return cls(
+            models.question,
+            models.answer,
+            tokenizer,
+            examples.entries,
+            vectors,
+            settings,
+            curriculum.history,
+        )
+
+    def scores(self, questions: Sequence[str]) -> np.ndarray:
+        """Cosine of each question with each entry, `(batch, entry)`."""
+        tokens = self.tokenizer(questions)
+        return unit_vectors(self.question_encoder, tokens, self.settings.longest) @ self.vectors.T
+
+    def ask(self, questions: Sequence[str], top: int = 5) -> list[list[Answer]]:
+        """The nearest entries of each question, best first.
+
+        Args:
+            questions: Texts; a single text is refused, put it in a list.
+            top: How many entries for each.
+        """
+        if isinstance(questions, str):
+            raise TypeError(
+                "Matcher.ask: `questions` must be a list of texts. "
+                f"Received: questions={questions!r}. Put it in a list"
+            )
+        scores = self.scores(questions)
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
+        return [
+            [self._answer(place, row[place]) for place in places]
+            for row, places in zip(scores, best, strict=True)
+        ]
+
+    def _answer(self, place: int, score: float) -> Answer:
+        entry = self.entries[place]
+        return Answer(entry.id, entry.title, float(score))
+
+    def evaluate(self, examples: Examples) -> dict[str, float]:
+        """accuracy@1, recall@5 and MRR on questions whose right entry is known."""
+        if examples.entries != self.entries:
+            raise ValueError(
+                "Matcher.evaluate: `examples` must have the matcher's entries. "
+                f"Received: {len(examples.entries)} entries, the matcher has "
+                f"{len(self.entries)}. Read them with entries=matcher.entries"
+            )
+        return measures(ranks(self.scores(examples.questions), examples.right))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a folder, whole or not at all; an earlier matcher there is replaced.
+
+        Raises:
+            FolderError: If something else is there already.
+        """
+        store.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> "Matcher":
+        """Read what `save` wrote. Nothing in the folder is run as code or unpickled.
+
+        Raises:
+            FolderError: If it isn't such a folder, or a part is missing or broken.
+        """
+        return cls(**store.load(path))

@@ -1,0 +1,38 @@
+"""Everything about a training run that is a choice."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a matcher; how the defaults were chosen is in docs/faq.md.
+
+    Args:
+        vocabulary_size: Number of token ids at most.
+        longest: Tokens of a text that are read; the rest is cut off.
+        embedding_dim: Size of a token's embedding.
+        units: Size of the LSTM, per direction; a text's vector has twice as many.
+        dropout: Share of the embeddings' values dropped in training.
+        word_dropout: Share of a question's tokens that training replaces by "unknown".
+        margin: By how much the right title has to be nearer than the wrong one.
+        batch_size: Questions in a step.
+        epochs: Times that each question is seen.
+        random_epochs: The first epochs, whose wrong titles are drawn from all.
+        nearest: Later, a wrong title is one of this many nearest wrong ones.
+        learning_rate: Its first value; it falls to a tenth along a cosine.
+        seed: Fixes the first weights, the dropout, the batches and the wrong titles.
+    """
+
+    vocabulary_size: int = 4000
+    longest: int = 64
+    embedding_dim: int = 128
+    units: int = 128
+    dropout: float = 0.3
+    word_dropout: float = 0.1
+    margin: float = 0.2
+    batch_size: int = 32
+    epochs: int = 9
+    random_epochs: int = 2
+    nearest: int = 5
+    learning_rate: float = 1e-3
+    seed: int = 0

@@ -1,0 +1,25 @@
+"""Text in, padded integer arrays out: what the applications share.
+
+- `read_table`: named columns of a CSV or TSV file, with errors that name the line;
+- `Tokenizer`: subwords learned from your own texts, in any script;
+- `pad`, `length_batches`: few shapes, little padding;
+- `new_folder`: a result folder written whole or not at all.
+"""
+
+from losslayer.text.folder import FolderError, check_replaceable, new_folder
+from losslayer.text.padding import length_batches, pad, padded_length
+from losslayer.text.table import Table, TableError, read_table
+from losslayer.text.tokenizer import Tokenizer
+
+__all__ = [
+    "FolderError",
+    "Table",
+    "TableError",
+    "Tokenizer",
+    "check_replaceable",
+    "length_batches",
+    "new_folder",
+    "pad",
+    "padded_length",
+    "read_table",
+]

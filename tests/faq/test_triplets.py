@@ -1,0 +1,87 @@
+"""Triplets: shapes, and the curriculum of wrong titles."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from losslayer.faq.triplets import Triplets
+
+ENTRIES = 9
+
+
+@pytest.fixture
+def triplets(small):
+    generator = np.random.default_rng(0)
+    questions = [[7] * length for length in generator.integers(1, 30, 100)]
+    right = generator.integers(0, ENTRIES, 100)
+    # The title of entry n is the one token n + 2, so that a batch says what it holds.
+    titles = np.pad(np.arange(ENTRIES)[:, None] + 2, ((0, 0), (0, 7))).astype("int32")
+    settings = dataclasses.replace(small, batch_size=8, nearest=2, longest=24)
+    return Triplets(questions, right, titles, settings)
+
+
+def epoch(triplets):
+    """The batches of an epoch, put together by input."""
+    batches = [triplets[number][0] for number in range(len(triplets))]
+    return {
+        name: np.concatenate([batch[name][:, 0] for batch in batches]) for name in batches[0]
+    }, {batch["question"].shape for batch in batches}
+
+
+def test_shapes_are_few_and_wrong_is_never_right(triplets):
+    """Batches are full, `time` is a multiple of 16 up to the longest, wrong is never right."""
+    drawn, shapes = epoch(triplets)
+    assert shapes <= {(8, 16), (8, 24)}
+    assert len(triplets) == 12
+    assert (drawn["wrong"] != drawn["right"]).all()
+    assert set(drawn["wrong"] - 2) == set(range(ENTRIES))
+
+
+def test_later_wrong_titles_are_the_nearest_wrong_ones(triplets):
+    """With scores, a wrong title is one of the `nearest` best, and all of these occur."""
+    scores = np.tile(np.arange(ENTRIES, dtype="float32"), (100, 1))
+    triplets.begin(5, scores)
+    last, before, third = ENTRIES - 1, ENTRIES - 2, ENTRIES - 3
+    for right, wrong in zip(triplets.right, triplets.wrong, strict=True):
+        allowed = {last, before, third} - {right}
+        assert wrong in (allowed if right in (last, before) else {last, before})
+    assert {last, before} <= set(triplets.wrong)
+    np.testing.assert_array_equal(scores, np.tile(np.arange(ENTRIES), (100, 1)))
+
+
+def test_epochs_differ_and_repeat(triplets):
+    """Each epoch is drawn anew, and the seed and its number give it again."""
+    first, _ = epoch(triplets)
+    triplets.begin(1)
+    second, _ = epoch(triplets)
+    triplets.begin(0)
+    again, _ = epoch(triplets)
+    np.testing.assert_array_equal(first["wrong"], again["wrong"])
+    assert (first["wrong"] != second["wrong"]).any()
+
+
+def test_word_dropout_hides_tokens_but_no_padding(triplets):
+    """About that share of the tokens become unknown, others each epoch; padding stays."""
+    triplets.settings = dataclasses.replace(triplets.settings, word_dropout=0.25)
+    questions = [triplets[number][0]["question"] for number in range(len(triplets))]
+    tokens = np.concatenate([question[question > 0] for question in questions])
+    assert set(tokens) == {1, 7}
+    assert 0.2 < np.mean(tokens == 1) < 0.3
+    again = [triplets[number][0]["question"] for number in range(len(triplets))]
+    for one, other in zip(questions, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+    lengths = sorted(np.count_nonzero(question, axis=1).tolist() for question in questions)
+    triplets.settings = dataclasses.replace(triplets.settings, word_dropout=0.0)
+    questions = [triplets[number][0]["question"] for number in range(len(triplets))]
+    assert {7} == set(np.concatenate([question[question > 0] for question in questions]))
+    assert lengths == sorted(np.count_nonzero(q, axis=1).tolist() for q in questions)
+
+
+def test_two_entries_are_enough(small):
+    """With two entries the wrong title is the other one, whatever the scores."""
+    right = np.array([0, 1, 1])
+    triplets = Triplets([[2], [3], [4]], right, np.array([[2], [3]], "int32"), small)
+    assert (triplets.wrong == 1 - right).all()
+    triplets.begin(3, np.zeros((3, 2), "float32"))
+    assert (triplets.wrong == 1 - right).all()
