@@ -28,7 +28,7 @@ def run(tmp_path, **variables):
     return (done.stdout.splitlines() or [""])[-1], done.stderr
 
 
-@pytest.mark.parametrize("configured", [None, "nowhere"])
+@pytest.mark.parametrize("configured", [None, "openvino"])
 def test_an_installed_engine_is_taken(tmp_path, configured):
     """Without a choice, or with one that isn't installed, the command runs all the same."""
     if configured:

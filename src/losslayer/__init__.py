@@ -1,11 +1,11 @@
 """losslayer: any tensor of a Keras model's graph as a named loss or metric, with exact numbers.
 
-    Model         a functional model that owns its objective
-    losses        loss layers: tensors in, a value per element and its weight out
-    metrics       metrics that are exact over any batches
-    loss_layer    makes a loss layer of a plain function
-    LossLayer     the base of all loss layers
-    testing       check_loss(layer): the checks that every loss of ours passes
+Model         a functional model that owns its objective
+losses        loss layers: tensors in, a value per element and its weight out
+metrics       metrics that are exact over any batches
+loss_layer    makes a loss layer of a plain function
+LossLayer     the base of all loss layers
+testing       check_loss(layer): the checks that every loss of ours passes
 """
 
 from losslayer import losses, metrics

@@ -11,7 +11,6 @@ float64()                        a context in which float64 stays float64
 
 import contextlib
 import importlib
-from unittest import mock
 
 import keras
 
@@ -34,5 +33,10 @@ def float64():
     """
     # Keras has no setting for this; the table is what its public function looks types up in.
     narrowing = keras.backend.result_type.__globals__["BIT64_TO_BIT32_DTYPE"]
-    with _engine.float64(), mock.patch.dict(narrowing, {"float64": "float64"}):
-        yield
+    before = narrowing["float64"]
+    with _engine.float64():
+        narrowing["float64"] = "float64"
+        try:
+            yield
+        finally:
+            narrowing["float64"] = before

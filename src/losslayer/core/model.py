@@ -234,8 +234,11 @@ class Model(keras.Model):
     def get_compile_config(self):
         """What `compile` was given, as plain data."""
         config = super().get_compile_config()
-        # Keras stores what "auto" meant on this backend; the file may be loaded on another.
-        return {**config, "jit_compile": self._jit_compile_given} if config else config
+        if not config:
+            return config
+        # The file may be loaded on another backend. Keras stores what "auto" meant on this one.
+        optimizer = _of_any_backend(config["optimizer"])
+        return {**config, "optimizer": optimizer, "jit_compile": self._jit_compile_given}
 
     def compile_from_config(self, config):
         """Compile as a saved model was compiled."""
@@ -535,6 +538,17 @@ class _TotalLoss(ExactMean):
 
     def result(self):
         return sum(self._named(), super().result())
+
+
+def _of_any_backend(optimizer):
+    """An optimizer's configuration without the class that Keras derives for one backend."""
+    config = dict(optimizer["config"])
+    if "inner_optimizer" in config:
+        config["inner_optimizer"] = _of_any_backend(config["inner_optimizer"])
+    if optimizer["module"].startswith("keras.src.backend."):
+        public = {"module": "keras.optimizers", "registered_name": None}
+        optimizer = {**optimizer, **public}
+    return {**optimizer, "config": config}
 
 
 def _without(variables, others):

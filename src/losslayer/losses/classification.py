@@ -60,12 +60,14 @@ class Focal(LossLayer):
         if (self.alpha is not None) and binary == isinstance(self.alpha, tuple):
             rule = "be one number when logits have no class axis, a tuple per class when they have"
             refuse(self, "alpha", rule, self.alpha)
+        if isinstance(self.alpha, tuple) and logits.shape[-1] != len(self.alpha):
+            rule = f"have a number for each of {logits.shape[-1]} classes"
+            refuse(self, "alpha", rule, self.alpha)
         if binary:
-            positive = ops.equal(labels, 1)
-            margin = ops.where(positive, logits, -logits)
-            log_p, log_rest = ops.log_sigmoid(margin), ops.log_sigmoid(-margin)
+            odds = ops.where(ops.equal(labels, 1), logits, -logits)
         else:
-            log_p, log_rest = _log_probabilities(logits, labels)
+            odds = _log_odds(logits, labels)
+        log_p, log_rest = ops.log_sigmoid(odds), ops.log_sigmoid(-odds)
         value = -ops.exp(self.gamma * log_rest) * log_p if self.gamma else -log_p
         if self.alpha is None:
             return value
@@ -78,9 +80,8 @@ def logit_of(logits, labels):
     return ops.squeeze(ops.take_along_axis(logits, ops.expand_dims(labels, -1), axis=-1), -1)
 
 
-def _log_probabilities(logits, labels):
-    """Log p and log(1 - p) of the labelled class, both without cancellation."""
-    everything = ops.logsumexp(logits, axis=-1)
+def _log_odds(logits, labels):
+    """log(p / (1 - p)) of the labelled class: of it neither p nor 1 - p is rounded away."""
     labelled = ops.one_hot(labels, logits.shape[-1], dtype="bool")
     others = ops.where(labelled, -float("inf"), logits)
-    return logit_of(logits, labels) - everything, ops.logsumexp(others, axis=-1) - everything
+    return logit_of(logits, labels) - ops.logsumexp(others, axis=-1)

@@ -1,5 +1,7 @@
 """Keras's own losses as loss layers, and loss layers under Keras's own `compile`."""
 
+import inspect
+
 import keras
 
 from losslayer.core.errors import ArgumentTypeError, refuse
@@ -47,6 +49,15 @@ class FromKeras(LossLayer):
             advice = "Pass mask=labels != class to the layer instead: then it doesn't count."
             refuse(self, "loss", "have no ignore_class", loss.ignore_class, advice)
         self.loss = loss
+
+    def get_config(self):
+        """The configuration, with the arguments that Keras's Huber (3.15), say, leaves out."""
+        config = super().get_config()
+        kept, known = config["loss"]["config"], inspect.signature(type(self.loss)).parameters
+        for name, value in getattr(self.loss, "_fn_kwargs", {}).items():
+            if name in known:
+                kept.setdefault(name, value)
+        return config
 
     def values(self, y_true, y_pred):
         """The loss of each element."""

@@ -1,0 +1,141 @@
+"""`loss_layer` makes a loss layer of a plain function."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import losslayer as ll
+from losslayer.testing import check_loss
+
+from .oracles import random
+
+
+@ll.loss_layer
+def pinball(prediction, target, *, quantile, scale=1.0):
+    """Pinball loss.
+
+        value = scale * max(quantile * error, (quantile - 1) * error)
+
+    Args:
+        quantile: In (0, 1).
+        scale: A factor.
+
+    Call with:
+        prediction: `(batch,)`.
+        target: `(batch,)`.
+
+    Example:
+
+    >>> values, weights = pinball(quantile=0.9)(np.array([0.0]), np.array([2.0]))
+    >>> print(keras.ops.convert_to_numpy(values).round(4))
+    [1.8]
+
+    Source: Koenker and Bassett 1978.
+    """
+    error = target - prediction
+    return scale * ops.maximum(quantile * error, (quantile - 1) * error)
+
+
+@ll.loss_layer(couples_examples=True)
+def centred(scores):
+    """Squared distance from the mean of the batch."""
+    return ops.square(scores - ops.mean(scores))
+
+
+def test_conforms():
+    """A layer made of a function passes the same suite as our own."""
+
+    def oracle(prediction, target):
+        errors = [t - p for t, p in zip(target, prediction)]
+        return np.array([2 * max(0.8 * e, -0.2 * e) for e in errors])
+
+    report = check_loss(
+        pinball(quantile=0.8, scale=2.0),
+        {"prediction": random(1).normal(size=6), "target": random(2).normal(size=6)},
+        oracle=oracle,
+        symmetries={"both moved": lambda prediction, target: (prediction + 1, target + 1)},
+    )
+    assert {o.status for o in report.outcomes} == {"passed"}
+
+
+def test_looks_like_a_class():
+    """Name, docstring, signature and flags are the function's."""
+    assert pinball.__name__ == "pinball"
+    assert pinball.__doc__.startswith("Pinball loss.")
+    assert issubclass(pinball, ll.LossLayer)
+    assert centred.couples_examples
+    assert not pinball.couples_examples
+
+
+def test_configuration_has_the_hyper_parameters():
+    """Given and default ones alike; a name and a dtype too."""
+    layer = pinball(quantile=0.8, name="upper")
+    config = layer.get_config()
+    assert (config["quantile"], config["scale"], config["name"]) == (0.8, 1.0, "upper")
+    assert pinball.from_config(config).get_config() == config
+
+
+def test_saves_and_loads_in_safe_mode(tmp_path):
+    """A plain Keras model with it in its graph loads with the same hyper-parameters."""
+    prediction, target = keras.Input((), name="prediction"), keras.Input((), name="target")
+    model = keras.Model([prediction, target], pinball(quantile=0.8)(prediction, target))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    values, weights = loaded([np.array([0.0, 3.0]), np.array([1.0, 1.0])])
+    np.testing.assert_allclose(ops.convert_to_numpy(values), [0.8, 0.4], rtol=1e-6)
+    np.testing.assert_allclose(ops.convert_to_numpy(weights), [1, 1])
+
+
+@pytest.mark.parametrize("arguments", [{}, {"scale": 2.0}, {"quantile": 0.5, "quantil": 0.5}])
+def test_missing_and_unknown_hyper_parameters(arguments):
+    """The error names the class and the hyper-parameter."""
+    form = r"^pinball: `quantile?` must be .*Received: "
+    with pytest.raises(ll.ArgumentTypeError, match=form):
+        pinball(**arguments)
+
+
+def _only_settings(*, margin=1.0):
+    return margin
+
+
+def _with_any(score, **settings):
+    return score
+
+
+@pytest.mark.parametrize("function", [_only_settings, _with_any], ids=lambda f: f.__name__)
+def test_functions_that_cannot_be_layers(function):
+    """No tensor to compute from, or hyper-parameters that no signature names."""
+    with pytest.raises(ll.ArgumentTypeError, match="loss_layer: `function` must take tensors"):
+        ll.loss_layer(function)
+
+
+class Shifted(ll.losses.Focal):
+    """A subclass that hands on what it does not know."""
+
+    def __init__(self, shift=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.shift = shift
+
+
+def test_subclasses_keep_inherited_hyper_parameters():
+    """What `**kwargs` hands to the base class is in the configuration."""
+    config = Shifted(gamma=5.0, shift=2.0).get_config()
+    assert (config["gamma"], config["shift"]) == (5.0, 2.0)
+    assert Shifted.from_config(config).gamma == 5.0
+
+
+@ll.loss_layer
+def optional(score, bonus=None, malus=None):
+    """A score with optional tensors."""
+    score = score if bonus is None else score + bonus
+    return score if malus is None else score - malus
+
+
+def test_optional_tensors_are_not_mistaken_for_each_other():
+    """A gap before a given tensor is refused: by position it would become another argument."""
+    one = np.ones(3, "float32")
+    values, _ = optional()(one, bonus=one)
+    np.testing.assert_allclose(ops.convert_to_numpy(values), [2, 2, 2])
+    with pytest.raises(ll.ArgumentTypeError, match="`bonus` must be given when `malus` is"):
+        optional()(one, malus=one)

@@ -1,0 +1,158 @@
+"""The metrics: exact over any batches, blind to what does not count, saved and loaded."""
+
+import itertools
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import losslayer as ll
+from losslayer import backend
+
+ROWS = 23
+
+
+@pytest.fixture
+def data():
+    """Values, weights, logits and labels of 23 sequences."""
+    random = np.random.default_rng(3)
+    return {
+        "values": random.gamma(2.0, size=(ROWS, 5)).astype("float32"),
+        "weights": random.integers(0, 3, (ROWS, 5)).astype("float32"),
+        "logits": random.normal(size=(ROWS, 5, 7)).astype("float32"),
+        "labels": random.integers(0, 7, (ROWS, 5)),
+    }
+
+
+def _mean(data):
+    terms = zip(data["values"].ravel(), data["weights"].ravel())
+    return math.fsum(float(v) * float(w) for v, w in terms) / math.fsum(data["weights"].ravel())
+
+
+def _perplexity(data):
+    return math.exp(_mean(data))
+
+
+def _accuracy(data):
+    right = 0.0
+    for place in itertools.product(range(ROWS), range(5)):
+        best = max(range(7), key=lambda k: data["logits"][place][k])
+        right += data["weights"][place] * (best == data["labels"][place])
+    return right / math.fsum(data["weights"].ravel())
+
+
+# Each metric: how it is fed, and what it must say.
+METRICS = {
+    "ExactMean": (("values",), _mean),
+    "Perplexity": (("values",), _perplexity),
+    "MaskedAccuracy": (("labels", "logits"), _accuracy),
+}
+
+
+def _fed(name, data, slices):
+    metric = getattr(ll.metrics, name)()
+    for rows in slices:
+        tensors = [data[n][rows] for n in METRICS[name][0]]
+        metric.update_state(*tensors, sample_weight=data["weights"][rows])
+    return metric
+
+
+def test_every_metric_is_tested():
+    """The table of contents holds nothing else."""
+    assert set(METRICS) == set(ll.metrics.__all__)
+
+
+@pytest.mark.parametrize("size", [1, 4, 10, ROWS])
+@pytest.mark.parametrize("name", METRICS)
+def test_equals_a_loop_for_any_batches(name, data, size):
+    """The same number however the rows are cut into batches and ordered."""
+    expected = METRICS[name][1](data)
+    order = np.random.default_rng(size).permutation(ROWS)
+    batches = [order[i : i + size] for i in range(0, ROWS, size)]
+    assert float(_fed(name, data, batches).result()) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_garbage_at_weight_zero(name, data):
+    """What stands where the weight is 0 is never read."""
+    expected = METRICS[name][1](data)
+    nothing = data["weights"] == 0
+    data["values"][nothing] = float("nan")
+    data["logits"][nothing] = float("nan")
+    data["labels"][nothing] = -1
+    assert float(_fed(name, data, [slice(None)]).result()) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("ExactMean", 0), ("Perplexity", 1), ("MaskedAccuracy", 0)]
+)
+def test_nothing_counted(name, expected, data):
+    """Before the first update, after a reset, and where all weights are 0."""
+    metric = _fed(name, data, [slice(None)])
+    metric.reset_state()
+    assert float(metric.result()) == expected
+    data["weights"][:] = 0
+    assert float(_fed(name, data, [slice(None)]).result()) == expected
+
+
+def test_sums_carry_what_float32_rounds_off():
+    """20,000 updates of 0.1: a plain float32 sum would be off by 1e-4 or so."""
+    metric, value = ll.metrics.ExactMean(), np.full(1, 0.1, "float32")
+    if keras.backend.backend() == "jax":
+        update, _ = backend.compiled(metric.stateless_update_state)
+        state = [v.value for v in metric.variables]
+        for _ in range(20_000):
+            state = update(state, value)
+        for variable, new in zip(metric.variables, state):
+            variable.assign(new)
+    else:
+        # Compiled on TensorFlow, as in `fit`; on PyTorch compiling would take the longest.
+        update = metric.update_state
+        if keras.backend.backend() == "tensorflow":
+            update, _ = backend.compiled(update)
+        for _ in range(20_000):
+            update(ops.convert_to_tensor(value))
+    total = float(metric.total) + float(metric.total_rest)
+    assert float(metric.weight) == 20_000
+    assert total == pytest.approx(20_000 * float(np.float32(0.1)), rel=1e-6)
+    assert float(metric.result()) == pytest.approx(0.1, rel=1e-6)
+    plain = np.float32(0)
+    for _ in range(20_000):
+        plain += np.float32(0.1)
+    assert abs(plain / 2000 - 1) > 1e-6  # so the metric does something
+
+
+def test_large_labels_are_compared_as_integers():
+    """float32 can't tell 2^24 from 2^24 + 1: such a label is not the class 2^24."""
+    metric = ll.metrics.MaskedAccuracy()
+    labels = np.array([2**24 + 1, 1], "int32")
+    logits = np.array([[0.0, 1.0], [0.0, 1.0]], "float32")
+    metric.update_state(labels, logits)
+    assert float(metric.result()) == 0.5
+    seen = []
+    equal, ops_equal = ops.equal, "losslayer.metrics.accuracy.ops.equal"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ops_equal, lambda a, b: (seen.append((a, b)), equal(a, b))[1])
+        metric.update_state(labels, logits)
+    assert all("int" in keras.backend.standardize_dtype(t.dtype) for t in seen[0])
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_configuration_survives_json(name):
+    """A metric comes back from plain data with its class, name and dtype."""
+    metric = getattr(ll.metrics, name)(name="mine")
+    written = json.dumps(keras.saving.serialize_keras_object(metric))
+    loaded = keras.saving.deserialize_keras_object(json.loads(written))
+    assert type(loaded) is type(metric)
+    assert loaded.get_config() == metric.get_config()
+
+
+def test_infinite_value_is_reported_as_such():
+    """One inf makes the mean inf, not NaN."""
+    metric = ll.metrics.ExactMean()
+    metric.update_state([1.0, float("inf")])
+    metric.update_state([1.0])
+    assert float(metric.result()) == float("inf")

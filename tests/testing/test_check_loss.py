@@ -1,0 +1,119 @@
+"""`check_loss` itself: its report, its errors, and subjects of other shapes than usual."""
+
+import pathlib
+
+import numpy as np
+import pytest
+from keras import ops
+
+import losslayer as ll
+import losslayer.testing
+from losslayer.testing import CHECKS, Report, check_loss
+
+from . import broken
+
+
+def test_report_lists_every_check():
+    """One outcome for each check, and a table that can be read."""
+    report = check_loss(
+        broken.Sound(), only=["value", "permutation", "masking"], skip={"masking": "not today"}
+    )
+    assert isinstance(report, Report)
+    assert str(report).splitlines() == [
+        "Sound: 1 passed, 2 skipped",
+        "  masking       skipped: not today",
+        "  permutation   passed",
+        "  value         skipped: no oracle was given",
+    ]
+
+
+def test_one_error_lists_all_failures():
+    """Every failed check is named with its reason, not only the first."""
+    with pytest.raises(AssertionError) as caught:
+        check_loss(
+            broken.StoppedGradient(),
+            only=["gradient", "docstring", "permutation"],
+            oracle=broken.oracle,
+        )
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "StoppedGradient fails 1 of 3 checks."
+    assert lines[1].startswith("  gradient: derivative by `logits` against central differences: ")
+
+
+def test_every_check_says_what_it_is():
+    """The docstring of a check is one line, for readers of CHECKS."""
+    for function in CHECKS.values():
+        assert function.__doc__.endswith(".")
+        assert "\n" not in function.__doc__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"layer": broken.Sound}, "`layer` must be a LossLayer"),
+        ({"only": ["gradients"]}, "`only` must hold names of"),
+        ({"skip": {"gradients": "why"}}, "`skip` must hold names of"),
+        ({"inputs": {"logits": np.zeros((3, 2, 4))}}, "`inputs` must have the names"),
+        (
+            {"inputs": {"logits": np.zeros((2, 3, 4)), "labels": np.zeros((2, 3), int)}},
+            "`inputs` must hold at least 3 examples",
+        ),
+        ({"layer": ll.losses.FromKeras.__mro__[1]()}, "`inputs` must"),
+    ],
+    ids=["class", "only", "skip", "names", "few", "abstract"],
+)
+def test_wrong_arguments(arguments, message):
+    """Mistakes in calling the suite are no failed checks."""
+    with pytest.raises(ll.LosslayerError, match=f"check_loss: {message}"):
+        check_loss(**{"layer": broken.Sound(), **arguments})
+
+
+class Scored(ll.LossLayer):
+    """A loss with a trainable weight, on several tensors."""
+
+    def build(self, *shapes):
+        self.factor = self.add_weight(shape=(), initializer="ones", name="factor")
+
+    def values(self, *scores):
+        return self.factor * sum(ops.square(s) for s in scores)
+
+
+def test_trainable_weights_and_any_number_of_tensors():
+    """The suite differentiates by a layer's own weights, and takes `*tensors`."""
+    scores = np.random.default_rng(0).normal(size=(3, 6))
+    layer = Scored()
+    report = check_loss(
+        layer,
+        {"scores": list(scores)},
+        oracle=lambda *scores: sum(s**2 for s in scores),
+        skip={"docstring": "a layer of a test", "errors": "it takes any number of tensors"},
+    )
+    assert not report.failed
+    assert ops.convert_to_numpy(layer.factor) == 1  # training it was not the caller's wish
+
+
+class Fused(ll.LossLayer):
+    """A loss that gives one value, its exact mean, and the total weight."""
+
+    couples_examples = False
+
+    def values(self, scores, targets):
+        return ops.square(scores - targets)
+
+    def weigh(self, values, weights):
+        total = ops.sum(weights)
+        safe = ops.where(total == 0, 1.0, total)
+        return ops.sum(values * weights) / ops.cast(safe, values.dtype), total
+
+
+def test_one_value_for_all():
+    """Layers that give their exact mean and the total weight pass as well."""
+    scores, targets = np.random.default_rng(0).normal(size=(2, 6))
+    skip = {"docstring": "a layer of a test"}
+    assert not check_loss(Fused(), {"scores": scores, "targets": targets}, skip=skip).failed
+
+
+def test_needs_no_test_runner():
+    """The suite is for users too, who may have no pytest."""
+    folder = pathlib.Path(losslayer.testing.__file__).parent
+    assert not any("pytest" in path.read_text() for path in folder.glob("*.py"))
