@@ -9,7 +9,7 @@ The same layers, weights, optimizer and batches, in one run, interleaved in roun
 Both sides compute and report the same numbers. Models: the FAQ triplet (one LSTM shared by three
 inputs) and seq2seq with teacher forcing (masked loss, perplexity, accuracy).
 
-    KERAS_BACKEND=jax python benchmarks/overhead.py [--rounds 15] [--steps 20]
+    KERAS_BACKEND=jax python benchmarks/overhead.py [--rounds 11] [--steps 40]
 
 Prints the median ratio of the times of a round with a 95 % interval (bootstrap over rounds), then
 one JSON line.
@@ -262,8 +262,8 @@ def measure(name, make_parts, rounds, steps, rows, time_steps):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds of each side")
-    parser.add_argument("--steps", type=int, default=20, help="steps in a round")
+    parser.add_argument("--rounds", type=int, default=11, help="interleaved rounds of each side")
+    parser.add_argument("--steps", type=int, default=40, help="steps in a round")
     parser.add_argument("--rows", type=int, default=64, help="batch size")
     parser.add_argument("--time", type=int, default=20, help="tokens in a row")
     args = parser.parse_args()
