@@ -11,11 +11,11 @@ PYTHON ?= python3
 BACKEND ?= jax
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 PYTEST := -m pytest
-ENGINE_jax := ".[jax]"
+EXTRAS_jax := dev,jax
+EXTRAS_tensorflow := dev,tensorflow
 # A plain `torch` would bring gigabytes for GPUs; override with TORCH=torch.
 TORCH ?= torch==2.13.0
-ENGINE_torch := $(TORCH)
-ENGINE_tensorflow := ".[tensorflow]"
+EXTRAS_torch := dev
 OLDEST := $(shell sed -n 's/.*"keras>=\([0-9.]*\)".*/\1.0/p' pyproject.toml)
 DEMO := runs/banking77
 
@@ -27,8 +27,8 @@ DEMO := runs/banking77
 
 # One stamp per set of packages; a changed pyproject.toml installs anew.
 .venv/ready-%: pyproject.toml | .venv/bin/python
-	$(if $(filter torch,$*),$(PIP) $(ENGINE_torch))
-	$(PIP) -e ".[dev]" $(ENGINE_$*)
+	$(if $(filter torch,$*),$(PIP) $(TORCH))
+	$(PIP) -e ".[$(EXTRAS_$*)]"
 	@touch $@
 
 demo: .venv/ready-jax
