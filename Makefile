@@ -13,7 +13,7 @@ PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 PYTEST := -m pytest
 EXTRAS_jax := dev,jax
 EXTRAS_tensorflow := dev,tensorflow
-# A plain `torch` would bring gigabytes for GPUs; override with TORCH=torch.
+# One version for all who run the tests; TORCH=torch takes the newest.
 TORCH ?= torch==2.13.0
 EXTRAS_torch := dev
 OLDEST := $(shell sed -n 's/.*"keras>=\([0-9.]*\)".*/\1.0/p' pyproject.toml)

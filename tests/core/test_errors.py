@@ -83,7 +83,7 @@ def test_no_tensor():
     for wrong in (1.0, keras.layers.Dense(1), (1, 2, 3), np.ones(3)):
         with pytest.raises(ll.ArgumentTypeError, match="must be a tensor of the graph"):
             model.add_loss(wrong)
-    with pytest.raises(ll.ArgumentTypeError, match="`weight` must be a number"):
+    with pytest.raises(ll.ArgumentError, match="`weight` must be a number"):
         model.add_loss(model.outputs[0], weight="much")
     with pytest.raises(ll.ArgumentError, match=r"`tensors` must name what Mean"):
         model.add_metric(keras.metrics.Mean())
@@ -230,3 +230,53 @@ def test_a_later_batch_that_is_wrong(change):
     with pytest.raises(ll.DataError, match="b"):
         model.fit(data, verbose=0, shuffle=False)
     assert all(np.isfinite(w).all() for w in model.get_weights())
+
+
+def test_loss_layer_that_reduces():
+    """Values without a batch axis have lost their weights: refused where the layer is applied."""
+
+    @ll.loss_layer
+    def whole_batch(a, b):
+        return keras.ops.mean(keras.ops.square(a - b))
+
+    with pytest.raises(ll.ArgumentError, match="must return one value per element"):
+        whole_batch()(np.ones((2, 3), "float32"), np.ones((2, 3), "float32"))
+
+
+def test_losses_are_added_all_or_none():
+    """After a refused list the same names are free."""
+    model = regression()
+    foreign = keras.layers.Dense(1)(keras.Input((3,), name="elsewhere"))
+    good = model.outputs[0]
+    with pytest.raises(ll.ObjectiveError):
+        model.add_loss([good, foreign], name=["one", "two"])
+    model.add_loss([good, good**2], name=["one", "two"])
+
+
+def test_name_of_a_compiled_metric():
+    """A named term and a metric of compile() can't share a name."""
+    x = keras.Input((3,), name="x")
+    y = keras.layers.Dense(1)(x)
+    model = ll.Model(x, y)
+    model.add_loss(y**2, name="mae")
+    model.compile("sgd", loss="mse", metrics=["mae"])
+    with pytest.raises(ll.ObjectiveError, match="must differ from the metrics of compile"):
+        model.fit(np.ones((2, 3)), np.ones((2, 1)), verbose=0)
+
+
+def test_nothing_to_evaluate():
+    """Evaluate without losses and metrics says so."""
+    x = keras.Input((3,), name="x")
+    model = ll.Model(x, keras.layers.Dense(1)(x))
+    model.compile("sgd")
+    with pytest.raises(ll.ObjectiveError, match="there must be a loss or metric to evaluate"):
+        model.evaluate(np.ones((2, 3)), verbose=0)
+
+
+def test_weights_with_too_many_axes():
+    """A weight per token can't weigh one value per row."""
+    model = regression()
+    model.compile("sgd")
+    data = np.ones((4, 3)), np.ones((4, 1))
+    with pytest.raises(ll.LosslayerError, match="must have at most the axes of the values"):
+        model.evaluate(*data, sample_weight=np.ones((4, 3)), verbose=0)

@@ -200,3 +200,39 @@ def test_mixed_precision_computes_losses_in_float32(rng, policy):
         keras.config.set_dtype_policy("float32")
     assert keras.backend.standardize_dtype(error[0].dtype) == "float32"
     assert history["error"] == [2049.0]
+
+
+def test_sample_weight_as_a_column(rng):
+    """Weights of shape (n, 1) weigh rows, with values of any rank."""
+    x = keras.Input((3,), name="x")
+    y = keras.layers.Dense(1)(x)[:, 0]
+    model = ll.Model(x, y)
+    model.add_loss(y**2, name="size")
+    model.compile("sgd")
+    data = rng.normal(size=(4, 3)).astype("float32")
+    weight = np.array([1.0, 0.0, 2.0, 0.0], "float32")
+    expected = np.average(model.predict(data, verbose=0) ** 2, weights=weight)
+    for given in (weight, weight[:, None]):
+        got = model.evaluate(data, sample_weight=given, return_dict=True, verbose=0)
+        assert got["size"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_summary_says_what_is_exact():
+    """Scalars under a metric, coupling layers and Keras's metrics are told apart."""
+
+    @ll.loss_layer(couples_examples=True)
+    def to_the_mean(a):
+        return keras.ops.sum(keras.ops.square(a - keras.ops.mean(a, axis=0)), axis=-1)
+
+    x = keras.Input((3,), name="x")
+    y = keras.layers.Dense(1)(x)
+    model = ll.Model(x, y)
+    model.add_loss(to_the_mean()(y), name="coupled")
+    model.add_metric(ll.metrics.ExactMean(), keras.ops.max(y), name="scalar")
+    model.add_metric(keras.metrics.Mean(), y, name="theirs")
+    lines = []
+    model.summary(print_fn=lambda text, **kwargs: lines.append(text))
+    text = "\n".join(lines)
+    assert "x; exact for each batch" in text
+    assert "inexact: one number per batch, all batches alike" in text
+    assert "counted as its metric does" in text

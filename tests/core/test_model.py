@@ -362,3 +362,16 @@ def test_recompiling_starts_anew(rng):
     after = shared.get_weights()
     np.testing.assert_array_equal(before[1], after[1])
     assert np.abs(before[0] - after[0]).max() > 0.01
+
+
+def test_recompiling_without_keras_losses(rng):
+    """What an earlier compile() was given for the outputs is gone after the next."""
+    x = keras.Input((3,), name="x")
+    y = keras.layers.Dense(1)(x)
+    model = ll.Model(x, y)
+    model.add_loss(y**2, name="size")
+    data = np.ones((4, 3), "float32")
+    model.compile("sgd", loss="mse", metrics=["mae"])
+    assert set(model.fit(data, data[:, :1], verbose=0).history) == {"loss", "size", "mae"}
+    model.compile("sgd", metrics=[])
+    assert set(model.fit(data, verbose=0).history) == {"loss", "size"}

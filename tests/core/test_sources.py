@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import losslayer as ll
 from tests.core.conftest import tagger, tagger_data, two_towers
 
 
@@ -132,3 +133,30 @@ def test_validation_split_and_sources(rng):
     for data in (source, named, (tokens[-4:], tags[-4:]), (named, None, None)):
         history = model.fit(tokens, tags, validation_data=data, verbose=0).history
         assert history["val_nll"] == pytest.approx([expected], rel=1e-5)
+
+
+def test_list_with_validation_split(rng):
+    """A list that leaves out an input nobody needs is in the order of the inputs."""
+    a, b, c, d = (keras.Input((1,), name=name) for name in "abcd")
+    y = keras.layers.Dense(1)(b) + c
+    model = ll.Model([a, b, c, d], y)
+    model.add_loss(keras.ops.square(y), name="size")
+    model.add_metric(a, name="of_a", on="evaluate")
+    model.compile("sgd")
+    arrays = [np.full((4, 1), number, "float32") for number in (1, 2, 3)]
+    history = model.fit(arrays, validation_split=0.5, verbose=0).history
+    assert history["val_of_a"] == [1.0]
+
+
+def test_labels_in_x_and_in_y(rng):
+    """One label by name in x, the other in y."""
+    x = keras.Input((3,), name="x")
+    one, two = (keras.Input((1,), name=name) for name in ("one", "two"))
+    y = keras.layers.Dense(1)(x)
+    model = ll.Model(x, y, labels=[one, two])
+    model.add_loss(keras.ops.square(y - one - two), name="error")
+    model.compile("sgd")
+    data = np.ones((4, 3)), np.ones((4, 1))
+    expected = model.evaluate(data[0], [data[1], data[1]], verbose=0)
+    got = model.evaluate({"x": data[0], "one": data[1]}, {"two": data[1]}, verbose=0)
+    assert got == pytest.approx(expected)

@@ -139,3 +139,19 @@ def test_optional_tensors_are_not_mistaken_for_each_other():
     np.testing.assert_allclose(ops.convert_to_numpy(values), [2, 2, 2])
     with pytest.raises(ll.ArgumentTypeError, match="`bonus` must be given when `malus` is"):
         optional()(one, malus=one)
+
+
+def test_lists_of_layers_come_back():
+    """A constructor argument that is a list of layers survives the configuration."""
+
+    class Summed(ll.LossLayer):
+        def __init__(self, parts=(), **kwargs):
+            super().__init__(**kwargs)
+            self.parts = list(parts)
+
+        def values(self, a, b):
+            return sum(part(a, b) for part in self.parts)
+
+    layer = Summed([ll.losses.CosineSimilarity(), ll.losses.CosineSimilarity()])
+    again = Summed.from_config(layer.get_config())
+    assert [type(part) for part in again.parts] == [ll.losses.CosineSimilarity] * 2

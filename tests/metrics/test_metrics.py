@@ -156,3 +156,13 @@ def test_infinite_value_is_reported_as_such():
     metric.update_state([1.0, float("inf")])
     metric.update_state([1.0])
     assert float(metric.result()) == float("inf")
+
+
+def test_accuracy_of_labels_in_a_column():
+    """Labels (batch, 1) are labels (batch,); other ranks are refused."""
+    logits = np.eye(3, dtype="float32")
+    metric = ll.metrics.MaskedAccuracy()
+    metric.update_state(np.array([[0], [1], [2]]), logits)
+    assert float(keras.ops.convert_to_numpy(metric.result())) == 1.0
+    with pytest.raises(ll.ArgumentError, match="`logits` must have the axes"):
+        metric.update_state(np.ones((3, 2), "int32"), logits)

@@ -42,7 +42,8 @@ def with_equal_rows(tensors):
 
     Batches of a generator have no length yet while the step is traced: only running it can tell.
     """
-    if all(t.shape.rank is None or t.shape[0] is not None for t in tensors.values()):
+    shapes = [tf.TensorShape(t.shape) for t in tensors.values()]
+    if all(not s.rank or s[0] is not None for s in shapes):
         return tensors
     rows = [tf.shape(t)[0] for t in tensors.values()]
     same = tf.reduce_all(tf.equal(rows, rows[0]))

@@ -1,5 +1,7 @@
 """Checks of arguments and shapes, with errors in the words that the docstrings use."""
 
+import numbers
+
 from losslayer.core.errors import ArgumentError, refuse
 
 
@@ -7,7 +9,7 @@ def number(owner, name, value, *, at_least=None, at_most=None, below=None):
     """`value`, if it is a number within the bounds; an error otherwise."""
     bounds = {">=": at_least, "<=": at_most, "<": below}
     rule = " and ".join(f"{sign} {bound}" for sign, bound in bounds.items() if bound is not None)
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool) and value == value
     if good:
         good = (
             (at_least is None or value >= at_least)
@@ -16,7 +18,7 @@ def number(owner, name, value, *, at_least=None, at_most=None, below=None):
         )
     if not good:
         refuse(owner, name, f"be a number {rule}".rstrip(), value)
-    return value
+    return value if isinstance(value, int) else float(value)
 
 
 def choice(owner, name, value, allowed):
@@ -44,7 +46,10 @@ def axes(owner, specs, shapes):
                 f"{type(owner).__name__}: `{name}` must have the axes ({_listed(specs[name])}). "
                 f"Received: {name} with shape {tuple(shape)}."
             )
-        for word, size in zip(named, shape):
+        leading = sum(word.startswith("leading") for word in named)
+        fixed = specs[name].startswith("...") and "[" not in specs[name]
+        counted = [("...", leading)] if fixed else []
+        for word, size in [*counted, *zip(named, shape)]:
             if size is None:
                 continue
             first_name, first_shape, first_size = sizes.setdefault(word, (name, shape, size))

@@ -31,9 +31,12 @@ def arrays(objective, stages, given):
     x, y, weight = (given.get(n) for n in ("x", "y", "sample_weight"))
     if not are_arrays(x):
         return given
-    needed = {n: u for stage in stages for n, u in objective.needed(stage).items()}
+    users = [objective.needed(stage) for stage in stages]
+    merged = {n: [user for found in users for user in found.get(n, [])] for n in objective.sources}
+    needed = {n: found for n, found in merged.items() if found}
     tensors = _checked(objective, stages[0], needed, x, y, weight)
-    given["x"] = {n: tensors[n] for n in needed if y is None or n not in objective.labels}
+    in_y = _by_name("y", y, objective.labels) if objective.labels else {}
+    given["x"] = {n: tensors[n] for n in needed if n not in in_y}
     if y is None and weight is not None:
         given["x"][SAMPLE_WEIGHT] = given.pop("sample_weight")
     return given

@@ -12,7 +12,7 @@ from keras import ops
 from losslayer.core import check
 from losslayer.core.errors import ArgumentError, ArgumentTypeError, refuse
 from losslayer.core.graph import is_symbolic
-from losslayer.core.reduction import at_least_float32, expand
+from losslayer.core.reduction import at_least_float32, expand, sum_dtype
 
 
 class LossLayer(keras.layers.Layer):
@@ -69,7 +69,7 @@ class LossLayer(keras.layers.Layer):
     def __init__(self, *, name=None, dtype=None, **kwargs):
         if dtype is None:
             # Losses are sums of many small terms: never in half precision.
-            dtype = "float64" if keras.config.floatx() == "float64" else "float32"
+            dtype = sum_dtype()
         known = (*_arguments(type(self)), "name", "dtype", "trainable")
         for argument in set(kwargs) - {"trainable"}:
             rule = f"be left out: the arguments are {known}"
@@ -104,7 +104,12 @@ class LossLayer(keras.layers.Layer):
             sample_weight = np.asarray(sample_weight)
         # A running or loading graph calls the layer again with what Keras was given below.
         again = len(tensors) == 1 and isinstance(tensors[0], (tuple, list))
-        tensors = tuple(tensors[0]) if again else self._in_order(tensors, named)
+        if not again:
+            tensors = self._in_order(tensors, named)
+        elif isinstance(tensors[0], list):  # from a file, or from a user, as Keras's layers take it
+            tensors = self._in_order(tensors[0], named)
+        else:
+            tensors = tensors[0]
         self._check_rows(tensors[0], mask=mask, sample_weight=sample_weight)
         context = {} if training is None else {"training": training}
         return super().__call__(tensors, mask=mask, sample_weight=sample_weight, **context)
@@ -124,6 +129,11 @@ class LossLayer(keras.layers.Layer):
         if weights is not None:
             tensors = [self._without_uncounted(t, weights) for t in tensors]
         values = self.values(*tensors)
+        if not len(values.shape) and type(self).weigh is LossLayer.weigh:
+            raise ArgumentError(
+                f"{type(self).__name__}: `values` must return one value per element. Received: a "
+                "scalar. Leave out the mean or sum over the batch: the weights need the values."
+            )
         if weights is None:
             weights = ops.ones_like(values)
         else:
@@ -263,6 +273,8 @@ def _saved(value):
 
 
 def _loaded(value):
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_loaded, value))
     if isinstance(value, dict) and "class_name" in value:
         return keras.saving.deserialize_keras_object(value)
     return value

@@ -19,7 +19,7 @@ from losslayer.core.errors import (
     refuse,
 )
 from losslayer.core.objective import Objective, Term, read_losses, read_metric
-from losslayer.core.reduction import ExactMean, mean, total_and_weight
+from losslayer.core.reduction import ExactMean, at_least_float32, mean, total_and_weight
 
 
 @keras.saving.register_keras_serializable(package="losslayer")
@@ -136,8 +136,13 @@ class Model(keras.Model):
         self._add([read_metric(tensor_or_metric, tensors, name, sample_weight, on)])
 
     def _add(self, terms: list[Term]):
-        for term in terms:
-            self._objective.add(term)
+        before = list(self._objective.terms)
+        try:
+            for term in terms:
+                self._objective.add(term)
+        except LosslayerError:
+            self._objective.terms[:] = before  # all or none
+            raise
         self._track_graph()
 
     def _refuse_if_compiled(self, method):
@@ -218,7 +223,7 @@ class Model(keras.Model):
         """As in Keras; `loss` and `metrics` work on the outputs, beside the named terms."""
         given = inspect.signature(keras.Model.compile).bind(self, *args, **kwargs).arguments
         names = ("loss", "metrics", "weighted_metrics")
-        on_outputs = [n for n in names if given.get(n) is not None]
+        on_outputs = [n for n in names if given.get(n)]
         if on_outputs and self._objective.labels:
             raise ObjectiveError(
                 f"Model: `{on_outputs[0]}` must be left out of compile() when the model has labels "
@@ -229,6 +234,8 @@ class Model(keras.Model):
         self._jit_compile_given = given.get("jit_compile", "auto")
         self._unreached = None
         self._trained_ids = None
+        # Keras keeps what an earlier compile() was given when this one gives nothing.
+        self._compile_loss = self._compile_metrics = None
         super().compile(*args, **kwargs)
 
     def get_compile_config(self):
@@ -243,7 +250,8 @@ class Model(keras.Model):
     def compile_from_config(self, config):
         """Compile as a saved model was compiled."""
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
 
     @property
     def metrics(self):
@@ -259,8 +267,19 @@ class Model(keras.Model):
     def get_metrics_result(self):
         """The current value of every metric of the running stage, by name."""
         idle = {t.name for t in self._objective.terms if self._stage not in t.stages}
-        results = super().get_metrics_result()
-        return {n: r for n, r in results.items() if self._stage is None or n not in idle}
+        results: dict = {}
+        for metric in self.metrics:
+            if self._stage is None or metric.name not in idle:
+                result = metric.result()
+                result = result if isinstance(result, dict) else {metric.name: result}
+                twice = set(results) & set(result)
+                if twice:
+                    raise ObjectiveError(
+                        f"Model: `name` must differ from the metrics of compile(). Received: "
+                        f"{tuple(twice)} twice. Give the named term another name."
+                    )
+                results.update(result)
+        return results
 
     # Data
 
@@ -282,6 +301,7 @@ class Model(keras.Model):
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, *args, **kwargs):
         """As in Keras; `y` only feeds `labels` (or what `compile` was given)."""
+        self._require_terms()
         given = self._bind(keras.Model.evaluate, args, kwargs)
         return super().evaluate(**feed.arrays(self._objective, ["evaluate"], given))
 
@@ -301,6 +321,7 @@ class Model(keras.Model):
     @functools.wraps(keras.Model.test_on_batch)
     def test_on_batch(self, *args, **kwargs):
         """As in Keras; `y` only feeds `labels` (or what `compile` was given)."""
+        self._require_terms()
         given = self._bind(keras.Model.test_on_batch, args, kwargs)
         return super().test_on_batch(**feed.arrays(self._objective, ["evaluate"], given))
 
@@ -313,6 +334,13 @@ class Model(keras.Model):
         given.pop("self", None)
         given.update(given.pop("kwargs", {}))
         return given
+
+    def _require_terms(self):
+        if not self._objective.needed("evaluate"):
+            raise ObjectiveError(
+                "Model: there must be a loss or metric to evaluate. Received: none. Call "
+                "add_loss or add_metric before compile(), or compile(loss=..., metrics=...)."
+            )
 
     def _require_loss(self):
         if not self._objective.has_loss:
@@ -334,6 +362,8 @@ class Model(keras.Model):
         except LosslayerError:
             raise
         except (ValueError, TypeError, RuntimeError) as error:
+            if "out of memory" in str(error).lower():
+                raise
             shapes = ", ".join(f"{n} {tuple(inputs[n].shape)}" for n in names)
             raise DataError(f"Model: the graph refuses a batch of {shapes}: {error}") from error
 
@@ -414,10 +444,10 @@ class Model(keras.Model):
             rest = super().compute_loss(x, y, self._packed(outputs), sample_weight, training)
         else:
             for loss in self.losses:
-                rest = rest + ops.sum(ops.cast(loss, "float32"))
+                rest = rest + ops.sum(at_least_float32(loss))
         if self._objective.has_loss:
             self._total.add(rest * rows, rows)
-        return total + ops.cast(rest, "float32")
+        return total + at_least_float32(rest)
 
     def _sums(self, term, tensors, sample_weight, rows):
         sample_weight = sample_weight if term.is_loss else None
@@ -427,7 +457,7 @@ class Model(keras.Model):
                 "is one number per batch. Weigh its elements inside the graph."
             )
         values, weights = tensors if len(tensors) == 2 else (tensors[0], None)
-        return total_and_weight(values, weights if term.is_exact else rows, sample_weight)
+        return total_and_weight(values, rows if term.is_scalar else weights, sample_weight)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Update the metrics that are no means of their own tensors; return all results."""
@@ -542,6 +572,8 @@ class _TotalLoss(ExactMean):
 
 def _of_any_backend(optimizer):
     """An optimizer's configuration without the class that Keras derives for one backend."""
+    if not isinstance(optimizer, dict):
+        return optimizer
     config = dict(optimizer["config"])
     if "inner_optimizer" in config:
         config["inner_optimizer"] = _of_any_backend(config["inner_optimizer"])

@@ -34,9 +34,19 @@ class Term:
         return isinstance(self.metric, _OwnMean)
 
     @property
-    def is_exact(self):
-        """Whether the reported number is independent of how the data are cut into batches."""
-        return not (self.is_mean and len(self.tensors) == 1 and not self.tensors[0].shape)
+    def is_scalar(self):
+        """Whether the values have lost their weights: one number per batch."""
+        return len(self.tensors) == 1 and not self.tensors[0].shape and self.sample_weight is None
+
+    @property
+    def exactness(self):
+        """Whether the number is independent of how the data are cut into batches, in words."""
+        if self.is_scalar and isinstance(self.metric, ExactMean):
+            weighed = "weighed by rows" if self.is_mean else "all batches alike"
+            return f"inexact: one number per batch, {weighed}"
+        if any(getattr(graph.producer(t), "couples_examples", False) for t in self.tensors):
+            return "exact for each batch: examples that share one depend on each other"
+        return "exact" if isinstance(self.metric, ExactMean) else "counted as its metric does"
 
     @property
     def label(self):
@@ -189,7 +199,7 @@ class Objective:
 
     def describe(self):
         """Lines that say what is trained on and reported, for `summary`."""
-        if not self.terms:
+        if not self.terms and not self.on_outputs:
             yield "Objective: none yet; add_loss(tensor, name=...) comes before compile()."
         width = max((len(t.name) for t in self.terms), default=0)
         for term in self.terms:
@@ -198,8 +208,7 @@ class Objective:
             )
             names = {id(t): n for n, t in self.sources.items()}
             needs = [names[id(t)] for t in graph.needs(term.all_tensors())[0]]
-            exact = "exact" if term.is_exact else "inexact: one number per batch, weighed by rows"
-            yield f"{term.name:<{width}}  {kind}, needs {', '.join(needs)}; {exact}"
+            yield f"{term.name:<{width}}  {kind}, needs {', '.join(needs)}; {term.exactness}"
         own = [layer.name for layer in graph.needs(self.outputs)[1] if _is_ours(layer)]
         if own:
             yield f"The outputs use losslayer's own layers, so loading them needs it: {own}"
@@ -229,8 +238,7 @@ def read_losses(loss, name, weight):
 
 def _own_mean(loss, name, weight):
     tensors = _values_and_weights("Model.add_loss", loss)
-    if not isinstance(weight, (int, float)) or isinstance(weight, bool) or weight != weight:
-        refuse("Model.add_loss", "weight", "be a number", weight, error=ArgumentTypeError)
+    check.number("Model.add_loss", "weight", weight)
     name = _name("Model.add_loss", name, tensors[0])
     return Term(name, tensors, _OwnMean(name=name), weight=float(weight))
 

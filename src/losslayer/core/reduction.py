@@ -7,6 +7,13 @@ sums, each taken over all of them; so it does not depend on how the data were cu
 import keras
 from keras import ops
 
+from losslayer.core.errors import ArgumentError
+
+
+def sum_dtype():
+    """The precision in which losses and means are computed: never half."""
+    return "float64" if keras.config.floatx() == "float64" else "float32"
+
 
 def at_least_float32(tensor):
     """`tensor` in float32, or as it is when it is float64."""
@@ -15,11 +22,35 @@ def at_least_float32(tensor):
     return tensor if dtype in ("float32", "float64") else ops.cast(tensor, "float32")
 
 
+def _tensor(value):
+    return ops.convert_to_tensor(value)
+
+
 def expand(tensor, rank):
     """`tensor` with axes of length 1 added behind, up to `rank`."""
     for _ in range(rank - len(tensor.shape)):
         tensor = ops.expand_dims(tensor, -1)
     return tensor
+
+
+def like(weights, values):
+    """`weights` with the axes of `values`: from the left, repeated over what they lack.
+
+    Raises:
+        ArgumentError: They have axes that the values lack, other than a last one of length 1.
+    """
+    rank = len(values.shape)
+    given = tuple(weights.shape)
+    while len(weights.shape) > rank and weights.shape[-1] == 1:
+        weights = ops.squeeze(weights, axis=-1)
+    pairs = zip(weights.shape, values.shape)
+    unequal = any(None not in pair and pair[0] not in (1, pair[1]) for pair in pairs)
+    if len(weights.shape) > rank or unequal:
+        raise ArgumentError(
+            f"losslayer: `weights` must have at most the axes of the values, {tuple(values.shape)}."
+            f" Received: weights with shape {given}. Give one weight per value, or per row."
+        )
+    return ops.broadcast_to(expand(ops.cast(weights, values.dtype), rank), ops.shape(values))
 
 
 def total_and_weight(values, weights=None, row_weights=None):
@@ -39,14 +70,9 @@ def total_and_weight(values, weights=None, row_weights=None):
         Two scalars, float32 (float64 when `values` are).
     """
     values = at_least_float32(values)
-    rank = len(values.shape)
-    if weights is None:
-        weights = ops.ones_like(values)
-    else:
-        weights = ops.cast(weights, values.dtype)
-        weights = ops.broadcast_to(expand(weights, rank), ops.shape(values))
+    weights = ops.ones_like(values) if weights is None else like(_tensor(weights), values)
     if row_weights is not None:
-        weights = weights * expand(ops.cast(row_weights, values.dtype), rank)
+        weights = weights * like(_tensor(row_weights), values)
     counted = ops.where(ops.not_equal(weights, 0), values, ops.zeros_like(values))
     return ops.sum(counted * weights), ops.sum(weights)
 
@@ -80,7 +106,7 @@ class ExactMean(keras.metrics.Metric):
     """
 
     def __init__(self, name="exact_mean", dtype=None):
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(name=name, dtype=dtype or sum_dtype())
         self.total = self.add_variable((), initializer="zeros", name="total")
         self.total_rest = self.add_variable((), initializer="zeros", name="total_rest")
         self.weight = self.add_variable((), initializer="zeros", name="weight")

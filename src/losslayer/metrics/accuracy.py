@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from losslayer.core import check
 from losslayer.core.reduction import ExactMean
 
 
@@ -33,6 +34,13 @@ class MaskedAccuracy(ExactMean):
 
     def update_state(self, labels, logits, sample_weight=None):  # type: ignore[override]
         """Add the elements of a batch."""
-        labels = ops.convert_to_tensor(labels)
-        guess = ops.cast(ops.argmax(logits, axis=-1), labels.dtype)
-        super().update_state(ops.equal(guess, labels), sample_weight)
+        labels, logits = ops.convert_to_tensor(labels), ops.convert_to_tensor(logits)
+        if len(labels.shape) == len(logits.shape) and labels.shape[-1] == 1:
+            labels = ops.squeeze(labels, axis=-1)
+        check.axes(
+            self,
+            {"labels": "...", "logits": "... class"},
+            {"labels": labels.shape, "logits": logits.shape},
+        )
+        guess = ops.cast(ops.argmax(logits, axis=-1), "int32")
+        super().update_state(ops.equal(guess, ops.cast(labels, "int32")), sample_weight)
