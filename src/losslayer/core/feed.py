@@ -1,6 +1,7 @@
 """From the data of `fit`, `evaluate` and `predict` to named inputs of the graph."""
 
 import keras
+import numpy as np
 
 from losslayer import backend
 from losslayer.core.errors import DataError, shape_words
@@ -31,6 +32,8 @@ def arrays(objective, stages, given):
     x, y, weight = (given.get(n) for n in ("x", "y", "sample_weight"))
     if not are_arrays(x):
         return given
+    if weight is not None and tuple(weight.shape[1:]) == (1,):  # a column of a table
+        weight = given["sample_weight"] = np.asarray(weight).reshape(-1)
     users = [objective.needed(stage) for stage in stages]
     merged = {n: [user for found in users for user in found.get(n, [])] for n in objective.sources}
     needed = {n: found for n, found in merged.items() if found}
