@@ -47,9 +47,7 @@ def refuse(owner, argument, rule, received, advice="", error=ArgumentError):
     raise error(f"{message} {advice}".rstrip())
 
 
-def shape_words(shape, axes=()):
-    """A shape as text, with a word for each unknown axis: ``(batch, time, 64)``."""
-    words = list(axes) + [f"axis {i}" for i in range(len(axes), len(shape))]
-    if shape and not axes:
-        words[0] = "batch"
+def shape_words(shape):
+    """A shape as text, with a word for each unknown size: ``(batch, axis 1, 64)``."""
+    words = ["batch", *(f"axis {i}" for i in range(1, len(shape)))]
     return "(" + ", ".join(w if d is None else str(d) for d, w in zip(shape, words)) + ")"

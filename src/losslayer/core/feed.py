@@ -1,7 +1,6 @@
 """From the data of `fit`, `evaluate` and `predict` to named inputs of the graph."""
 
 import keras
-import numpy as np
 
 from losslayer import backend
 from losslayer.core.errors import DataError, shape_words
@@ -32,8 +31,8 @@ def arrays(objective, stages, given):
     x, y, weight = (given.get(n) for n in ("x", "y", "sample_weight"))
     if not are_arrays(x):
         return given
-    if weight is not None and tuple(weight.shape[1:]) == (1,):  # a column of a table
-        weight = given["sample_weight"] = np.asarray(weight).reshape(-1)
+    if weight is not None:
+        weight = given["sample_weight"] = _per_row(weight)
     users = [objective.needed(stage) for stage in stages]
     merged = {n: [user for found in users for user in found.get(n, [])] for n in objective.sources}
     needed = {n: found for n, found in merged.items() if found}
@@ -50,6 +49,7 @@ def batch(objective, stage, data):
     x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
     if weight is None and isinstance(x, dict):
         weight = x.get(SAMPLE_WEIGHT)
+    weight = None if weight is None else _per_row(weight)
     needed = objective.needed(stage)
     tensors = _checked(objective, stage, needed, x, y, weight)
     return backend.with_equal_rows({n: tensors[n] for n in needed}), y, weight
@@ -62,6 +62,12 @@ def inference_inputs(objective, x):
     _require(needed, tensors, "predict")
     found = [tensors[n] for n in needed]
     return found[0] if len(found) == 1 else found
+
+
+def _per_row(weight):
+    """Weights as `(batch,)` where they came as a column, `(batch, 1)`."""
+    weight = weight.to_numpy() if hasattr(weight, "to_numpy") else weight  # a table's
+    return weight[:, 0] if tuple(weight.shape[1:]) == (1,) else weight
 
 
 def _checked(objective, stage, needed, x, y, weight):

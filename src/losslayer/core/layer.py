@@ -12,7 +12,7 @@ from keras import ops
 from losslayer.core import check
 from losslayer.core.errors import ArgumentError, ArgumentTypeError, refuse
 from losslayer.core.graph import is_symbolic
-from losslayer.core.reduction import at_least_float32, expand, sum_dtype
+from losslayer.core.reduction import at_least_float32, expand, like, sum_dtype
 
 
 class LossLayer(keras.layers.Layer):
@@ -137,7 +137,7 @@ class LossLayer(keras.layers.Layer):
         if weights is None:
             weights = ops.ones_like(values)
         else:
-            weights = self._like_values(weights, values)
+            weights = like(weights, values, owner=type(self).__name__)
             values = ops.where(ops.not_equal(weights, 0), values, ops.zeros_like(values))
         return self.weigh(values, weights)
 
@@ -231,15 +231,6 @@ class LossLayer(keras.layers.Layer):
             counts = ops.any(counts, axis=-1)
         padding = ops.full_like(tensor, self.padding_value)
         return ops.where(expand(counts, len(tensor.shape)), tensor, padding)
-
-    def _like_values(self, weights, values):
-        if len(weights.shape) > len(values.shape):
-            raise ArgumentError(
-                f"{type(self).__name__}: `mask` and `sample_weight` must have at most the axes of "
-                f"the values, {tuple(values.shape)}. Received: shape {tuple(weights.shape)}. "
-                "Reduce them to one weight per value."
-            )
-        return ops.broadcast_to(expand(weights, len(values.shape)), ops.shape(values))
 
 
 def _speaking(masks, tensors):

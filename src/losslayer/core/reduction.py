@@ -22,10 +22,6 @@ def at_least_float32(tensor):
     return tensor if dtype in ("float32", "float64") else ops.cast(tensor, "float32")
 
 
-def _tensor(value):
-    return ops.convert_to_tensor(value)
-
-
 def expand(tensor, rank):
     """`tensor` with axes of length 1 added behind, up to `rank`."""
     for _ in range(rank - len(tensor.shape)):
@@ -33,24 +29,22 @@ def expand(tensor, rank):
     return tensor
 
 
-def like(weights, values):
+def like(weights, values, owner="Model"):
     """`weights` with the axes of `values`: from the left, repeated over what they lack.
 
     Raises:
-        ArgumentError: They have axes that the values lack, other than a last one of length 1.
+        ArgumentError: They have axes that the values lack.
     """
-    rank = len(values.shape)
-    given = tuple(weights.shape)
-    while len(weights.shape) > rank and weights.shape[-1] == 1:
-        weights = ops.squeeze(weights, axis=-1)
+    weights = ops.cast(ops.convert_to_tensor(weights), values.dtype)
+    rank, given = len(values.shape), tuple(weights.shape)
     pairs = zip(weights.shape, values.shape)
     unequal = any(None not in pair and pair[0] not in (1, pair[1]) for pair in pairs)
     if len(weights.shape) > rank or unequal:
         raise ArgumentError(
-            f"losslayer: `weights` must have at most the axes of the values, {tuple(values.shape)}."
-            f" Received: weights with shape {given}. Give one weight per value, or per row."
+            f"{owner}: `mask` and `sample_weight` must have at most the axes of the values, "
+            f"{tuple(values.shape)}. Received: shape {given}. Reduce them to one weight per value."
         )
-    return ops.broadcast_to(expand(ops.cast(weights, values.dtype), rank), ops.shape(values))
+    return ops.broadcast_to(expand(weights, rank), ops.shape(values))
 
 
 def total_and_weight(values, weights=None, row_weights=None):
@@ -70,9 +64,9 @@ def total_and_weight(values, weights=None, row_weights=None):
         Two scalars, float32 (float64 when `values` are).
     """
     values = at_least_float32(values)
-    weights = ops.ones_like(values) if weights is None else like(_tensor(weights), values)
+    weights = ops.ones_like(values) if weights is None else like(weights, values)
     if row_weights is not None:
-        weights = weights * like(_tensor(row_weights), values)
+        weights = weights * like(row_weights, values)
     counted = ops.where(ops.not_equal(weights, 0), values, ops.zeros_like(values))
     return ops.sum(counted * weights), ops.sum(weights)
 

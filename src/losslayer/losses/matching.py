@@ -8,6 +8,7 @@ from keras import ops
 from losslayer.core import check
 from losslayer.core.errors import ArgumentTypeError, refuse
 from losslayer.core.layer import LossLayer
+from losslayer.core.reduction import sum_dtype
 
 # Squared length below which a vector has no direction that float32 could tell.
 _TINY = 1e-24
@@ -31,9 +32,7 @@ class CosineSimilarity(keras.layers.Layer):
     """
 
     def __init__(self, *, name=None, dtype=None, **kwargs):
-        if dtype is None:
-            dtype = "float64" if keras.config.floatx() == "float64" else "float32"
-        super().__init__(name=name, dtype=dtype, **kwargs)
+        super().__init__(name=name, dtype=dtype or sum_dtype(), **kwargs)
 
     def call(self, a, b):
         """The cosine along the last axis."""
