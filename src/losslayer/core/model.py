@@ -433,10 +433,10 @@ class Model(keras.Model):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         total, rest = 0.0, 0.0
         rows = ops.cast(ops.shape(keras.tree.flatten(x)[0])[0], "float32")
-        pairs, outputs = self._objective.by_term(self._stage, y_pred)
-        for term, tensors in pairs:
+        running, outputs = self._objective.by_term(self._stage, y_pred)
+        for term, tensors, weights in running:
             if term.is_mean:
-                sums = self._sums(term, tensors, sample_weight, rows)
+                sums = self._sums(term, tensors[0], weights, sample_weight, rows)
                 term.metric.add(*sums)
                 if term.is_loss:
                     total = total + term.weight * mean(*sums)
@@ -449,28 +449,24 @@ class Model(keras.Model):
             self._total.add(rest * rows, rows)
         return total + at_least_float32(rest)
 
-    def _sums(self, term, tensors, sample_weight, rows):
+    def _sums(self, term, values, weights, sample_weight, rows):
         sample_weight = sample_weight if term.is_loss else None
-        if len(tensors[0].shape) == 0 and sample_weight is not None:
+        if len(values.shape) == 0 and sample_weight is not None:
             raise DataError(
                 f"Model: `sample_weight` must meet losses with a value per row, but {term.label} "
                 "is one number per batch. Weigh its elements inside the graph."
             )
-        values, weights = tensors if len(tensors) == 2 else (tensors[0], None)
         return total_and_weight(values, rows if term.is_scalar else weights, sample_weight)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Update the metrics that are no means of their own tensors; return all results."""
         if self._stage is None:
             return super().compute_metrics(x, y, y_pred, sample_weight)
-        pairs, outputs = self._objective.by_term(self._stage, y_pred)
-        for term, tensors in pairs:
+        running, outputs = self._objective.by_term(self._stage, y_pred)
+        for term, tensors, weights in running:
             if not term.is_mean:
-                if term.sample_weight is not None:
-                    *tensors, weight = tensors
-                    term.metric.update_state(*tensors, sample_weight=weight)
-                else:
-                    term.metric.update_state(*tensors)
+                weighed = {} if weights is None else {"sample_weight": weights}
+                term.metric.update_state(*tensors, **weighed)
         outputs = self._packed(outputs) if self._objective.on_outputs else None
         return super().compute_metrics(x, y, outputs, sample_weight)
 
@@ -494,8 +490,8 @@ class Model(keras.Model):
             y_pred, _, extra = self.stateless_call(
                 values, others, x, return_losses=True, training=True
             )
-            pairs, _ = self._objective.by_term("fit", y_pred)
-            named = [total_and_weight(*tensors)[0] for t, tensors in pairs if t.is_loss]
+            running, _ = self._objective.by_term("fit", y_pred)
+            named = [total_and_weight(v[0], weights)[0] for t, v, weights in running if t.is_loss]
             total, _ = self.stateless_compute_loss(
                 values, others, metrics, x=x, y=y, y_pred=y_pred, sample_weight=sample_weight
             )
@@ -516,13 +512,11 @@ class Model(keras.Model):
 
     def get_config(self):
         """All of the graph, the objective too, as plain data."""
-        tensors = [
-            *self.outputs,
-            *(t for term in self._objective.terms for t in term.all_tensors()),
-        ]
+        tensors = self._objective.tensors()
         whole = graph.functional(tensors, self._objective.sources.values(), self.name)
-        places = iter(range(len(tensors)))
-        structure = keras.tree.map_structure(lambda _: next(places), self.inference.output)
+        places = {id(t): number for number, t in enumerate(tensors)}
+        numbers = [places[id(t)] for t in self.outputs]
+        structure = keras.tree.pack_sequence_as(self.inference.output, numbers)
         return {
             "name": self.name,
             "dtype": self.dtype_policy.name,

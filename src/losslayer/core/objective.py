@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import keras
 
 from losslayer.core import check, graph
-from losslayer.core.errors import ArgumentError, ArgumentTypeError, ObjectiveError, refuse
+from losslayer.core.errors import ArgumentTypeError, ObjectiveError, refuse
 from losslayer.core.reduction import ExactMean
 
 STAGES = ("fit", "evaluate")
@@ -17,11 +17,11 @@ class Term:
     """A named loss or metric: the tensors that it reads and the metric that reports it."""
 
     name: str
-    tensors: list
+    tensors: list  # what the metric takes; of an own mean the values alone
     metric: keras.metrics.Metric
     stages: tuple = STAGES
     weight: float | None = None  # of a loss; None for a metric
-    sample_weight: object = None  # of a metric that takes one
+    sample_weight: object = None  # the tensor of weights, if there is one
 
     @property
     def is_loss(self):
@@ -58,12 +58,12 @@ class Term:
         return [*self.tensors, *([] if self.sample_weight is None else [self.sample_weight])]
 
     def get_config(self, places):
-        """The term as plain data; `places` yields the place of each of its tensors in the graph."""
+        """The term as plain data; `places` are the numbers of the graph's outputs by their ids."""
         metric = None if self.is_mean else keras.saving.serialize_keras_object(self.metric)
         return {
             "name": self.name,
-            "tensors": [next(places) for _ in self.tensors],
-            "sample_weight": None if self.sample_weight is None else next(places),
+            "tensors": [places[id(t)] for t in self.tensors],
+            "sample_weight": places.get(id(self.sample_weight)),
             "metric": metric,
             "stages": list(self.stages),
             "weight": self.weight,
@@ -76,15 +76,13 @@ class Term:
         return cls(
             name=name,
             tensors=[tensors[place] for place in config["tensors"]],
-            metric=_OwnMean(name=name) if metric is None else _loaded_metric(metric),
+            metric=_OwnMean(name)
+            if metric is None
+            else keras.saving.deserialize_keras_object(metric),
             stages=tuple(config["stages"]),
             weight=config["weight"],
             sample_weight=None if weights is None else tensors[weights],
         )
-
-
-def _loaded_metric(config):
-    return keras.saving.deserialize_keras_object(config)
 
 
 class _OwnMean(ExactMean):
@@ -158,14 +156,18 @@ class Objective:
         self.terms.append(term)
         self._found.clear()
 
+    def tensors(self):
+        """All outputs, and all tensors that terms read, each once."""
+        read = [t for term in self.terms for t in term.all_tensors()]
+        return _once(self.outputs + read)
+
     def layers(self):
         """All layers that outputs, losses and metrics need, in a fixed order."""
-        tensors = [*self.outputs, *(t for term in self.terms for t in term.all_tensors())]
-        return graph.needs([*self.sources.values(), *tensors])[1]
+        return graph.needs(self.tensors())[1]
 
     def trained_layers(self):
         """The layers on the way to a loss (and to the outputs, where these have one too)."""
-        tensors = [t for term in self.losses for t in term.tensors]
+        tensors = [t for term in self.losses for t in term.all_tensors()]
         return graph.needs(tensors + (self.outputs if self.loss_on_outputs else []))[1]
 
     def needed(self, stage):
@@ -191,22 +193,25 @@ class Objective:
         key = ("graph", stage, self.on_outputs)
         if key not in self._found:
             names = list(self.needed(stage))
-            tensors = [t for term in self.terms if stage in term.stages for t in term.all_tensors()]
-            tensors += self.outputs if self.on_outputs else []
             inputs = [self.sources[n] for n in names]
-            self._found[key] = graph.functional(tensors, inputs, f"{stage}_graph"), names
+            self._found[key] = graph.functional(self._read(stage), inputs, f"{stage}_graph"), names
         return self._found[key]
+
+    def _read(self, stage):
+        """The tensors that a stage reads, each once: the outputs of its graph."""
+        read = [t for term in self.terms if stage in term.stages for t in term.all_tensors()]
+        return _once(read + (self.outputs if self.on_outputs else []))
 
     def describe(self):
         """Lines that say what is trained on and reported, for `summary`."""
         if not self.terms and not self.on_outputs:
             yield "Objective: none yet; add_loss(tensor, name=...) comes before compile()."
         width = max((len(t.name) for t in self.terms), default=0)
+        names = {id(t): n for n, t in self.sources.items()}
         for term in self.terms:
             kind = (
                 f"loss x {term.weight:g}" if term.is_loss else f"metric ({', '.join(term.stages)})"
             )
-            names = {id(t): n for n, t in self.sources.items()}
             needs = [names[id(t)] for t in graph.needs(term.all_tensors())[0]]
             yield f"{term.name:<{width}}  {kind}, needs {', '.join(needs)}; {term.exactness}"
         own = [layer.name for layer in graph.needs(self.outputs)[1] if _is_ours(layer)]
@@ -214,15 +219,20 @@ class Objective:
             yield f"The outputs use losslayer's own layers, so loading them needs it: {own}"
 
     def by_term(self, stage, flat):
-        """`flat`, what `graph(stage)` returned, as a list of (term, tensors), and the outputs."""
-        flat = list(flat) if isinstance(flat, (list, tuple)) else [flat]
-        pairs = []
-        for term in self.terms:
-            if stage in term.stages:
-                count = len(term.all_tensors())
-                pairs.append((term, flat[:count]))
-                flat = flat[count:]
-        return pairs, flat
+        """What `graph(stage)` returned, `flat`, by who reads it.
+
+        Returns:
+            A list of `(term, tensors, weights)`, weights None where there are none; and the
+            outputs, when `compile` was given something for them.
+        """
+        flat = flat if isinstance(flat, (list, tuple)) else [flat]
+        found = {id(t): value for t, value in zip(self._read(stage), flat)}
+        running = [
+            (t, [found[id(x)] for x in t.tensors], found.get(id(t.sample_weight)))
+            for t in self.terms
+            if stage in t.stages
+        ]
+        return running, [found[id(t)] for t in self.outputs] if self.on_outputs else []
 
 
 def read_losses(loss, name, weight):
@@ -237,10 +247,11 @@ def read_losses(loss, name, weight):
 
 
 def _own_mean(loss, name, weight):
-    tensors = _values_and_weights("Model.add_loss", loss)
-    check.number("Model.add_loss", "weight", weight)
-    name = _name("Model.add_loss", name, tensors[0])
-    return Term(name, tensors, _OwnMean(name=name), weight=float(weight))
+    owner = "Model.add_loss"
+    values, weights = _values_and_weights(owner, loss)
+    check.number(owner, "weight", weight)
+    name = _name(owner, name, values)
+    return Term(name, [values], _OwnMean(name), weight=float(weight), sample_weight=weights)
 
 
 def read_metric(metric, tensors, name, sample_weight, on):
@@ -255,17 +266,16 @@ def read_metric(metric, tensors, name, sample_weight, on):
         if tensors:
             rule = "be a keras.metrics.Metric when tensors follow it"
             refuse(owner, "tensor_or_metric", rule, metric, error=ArgumentTypeError)
-        read = _values_and_weights(owner, metric)
+        tensors = (metric,)
+    if len(tensors) == 1 and isinstance(tensors[0], tuple):
         if sample_weight is not None:
-            if len(read) == 2:
-                refuse(owner, "sample_weight", "be left out for (values, weights)", sample_weight)
-            read.append(sample_weight)
-        name = _name(owner, name, read[0])
-        return Term(name, read, _OwnMean(name=name), stages)
-    if len(tensors) == 1 and isinstance(tensors[0], tuple) and sample_weight is None:
-        # What a loss layer returned: its weights are the metric's.
-        values, *weights = _values_and_weights(owner, tensors[0])
-        tensors, sample_weight = [values], weights[0]
+            refuse(owner, "sample_weight", "be left out for (values, weights)", sample_weight)
+        values, sample_weight = _values_and_weights(owner, tensors[0])
+        tensors = (values,)
+    if not isinstance(metric, keras.metrics.Metric):
+        values, _ = _values_and_weights(owner, tensors[0])
+        name = _name(owner, name, values)
+        return Term(name, [values], _OwnMean(name), stages, sample_weight=sample_weight)
     for tensor in tensors:
         if not graph.is_symbolic(tensor):
             rule = "be tensors of the graph, or one pair (values, weights)"
@@ -277,7 +287,7 @@ def read_metric(metric, tensors, name, sample_weight, on):
 
 
 def _values_and_weights(owner, loss):
-    """`loss` as a list `[values]` or `[values, weights]` of symbolic tensors."""
+    """`loss` as a pair of symbolic tensors, the weights None where it has none."""
     tensors = list(loss) if isinstance(loss, tuple) else [loss]
     if len(tensors) not in (1, 2) or not all(map(graph.is_symbolic, tensors)):
         refuse(
@@ -288,7 +298,7 @@ def _values_and_weights(owner, loss):
             "Apply the loss layer to tensors that come from keras.Input first.",
             ArgumentTypeError,
         )
-    return tensors
+    return tensors[0], tensors[1] if len(tensors) == 2 else None
 
 
 def _name(owner, name, tensor):
@@ -297,8 +307,12 @@ def _name(owner, name, tensor):
 
 def _checked_name(owner, name):
     if not isinstance(name, str) or not name:
-        refuse(owner, "name", "be a non-empty string", name, error=ArgumentError)
+        refuse(owner, "name", "be a non-empty string", name)
     return name
+
+
+def _once(tensors):
+    return list({id(t): t for t in tensors}.values())
 
 
 def _is_ours(layer):
