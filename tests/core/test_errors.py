@@ -174,28 +174,22 @@ def test_unwanted_y(rng):
     assert "`y` must be left out" in weights_unmoved(model, act)
 
 
-@pytest.mark.parametrize("kind", ["arrays", "generator"])
-def test_rows_that_disagree(kind):
-    """The message counts the rows of each array."""
-    model = two_towers()
-    model.compile("adam")
-    data = {"a": np.ones((4, 3), "float32"), "b": np.ones((5, 3), "float32")}
-    message = weights_unmoved(
-        model, lambda: model.fit(batches(kind, data), verbose=0, shuffle=False)
-    )
-    assert "must have as many rows. Received: a 4, b 5" in message
+MISFITS = {
+    "rows": ((5, 3), "must have as many rows. Received: a 4, b 5"),
+    "width": ((4, 2), "'b' must have shape (batch, 3). Received: shape ("),
+}
 
 
 @pytest.mark.parametrize("kind", ["arrays", "generator"])
-def test_shape_of_an_input(kind):
-    """A wrong width is refused at the input."""
+@pytest.mark.parametrize("misfit", MISFITS)
+def test_shape_that_does_not_fit(kind, misfit):
+    """Another number of rows, another width: the message says where and how many."""
     model = two_towers()
     model.compile("adam")
-    data = {"a": np.ones((4, 3), "float32"), "b": np.ones((4, 2), "float32")}
-    message = weights_unmoved(
-        model, lambda: model.fit(batches(kind, data), verbose=0, shuffle=False)
-    )
-    assert "'b' must have shape (batch, 3). Received: shape (" in message
+    shape, expected = MISFITS[misfit]
+    data = {"a": np.ones((4, 3), "float32"), "b": np.ones(shape, "float32")}
+    fit = {"verbose": 0, "shuffle": False}
+    assert expected in weights_unmoved(model, lambda: model.fit(batches(kind, data), **fit))
 
 
 def test_shape_inside_the_graph(rng):

@@ -19,6 +19,7 @@ from losslayer.core.errors import (
     refuse,
 )
 from losslayer.core.objective import Objective, Term, read_losses, read_metric
+from losslayer.core.reach import unreached
 from losslayer.core.reduction import ExactMean, at_least_float32, mean, total_and_weight
 
 
@@ -373,10 +374,12 @@ class Model(keras.Model):
         with self._running("fit"):
             batch = feed.batch(self._objective, "fit", data)
             if self._unreached is None:
-                self._unreached = self._find_unreached(batch, *state)
+                self._unreached = unreached(self, self._objective, batch, *state)
             if not state:
                 self._excluded = self._unreached
             result = super().train_step(*state, batch)
+        # Weights that no loss reaches must not move. PyTorch and TensorFlow leave them out of the
+        # step; JAX's state has all weights, so there they are given their old values again.
         return self._undo(result, *state) if state else result
 
     def test_step(self, *state_and_data):
@@ -472,41 +475,6 @@ class Model(keras.Model):
 
     def _packed(self, outputs):
         return keras.tree.pack_sequence_as(self.inference.output, outputs)
-
-    def _find_unreached(self, batch, state=None):
-        """Ids of the variables that no loss reaches; raises if a loss reaches none at all.
-
-        The structure says which layers lead to a loss; only a gradient can show that
-        `stop_gradient`, an `argmax` or the like cuts the way.
-        """
-        x, y, sample_weight = batch
-        variables = self.trainable_variables
-        if state is None:
-            state = [[v.value for v in vs] for vs in (variables, self.non_trainable_variables)]
-        others = state[1]
-        metrics = [v.value for v in self.metrics_variables] if len(state) < 4 else state[3]
-
-        def all_losses(values):
-            y_pred, _, extra = self.stateless_call(
-                values, others, x, return_losses=True, training=True
-            )
-            running, _ = self._objective.by_term("fit", y_pred)
-            named = [total_and_weight(v[0], weights)[0] for t, v, weights in running if t.is_loss]
-            total, _ = self.stateless_compute_loss(
-                values, others, metrics, x=x, y=y, y_pred=y_pred, sample_weight=sample_weight
-            )
-            return [*named, sum([ops.sum(ops.cast(e, "float32")) for e in extra], total)]
-
-        reached = backend.connected(all_losses, state[0])
-        labels = [t.label for t in self._objective.losses] + ["the whole loss"]
-        for label, flags in zip(labels, reached):
-            if not any(flags):
-                raise ObjectiveError(
-                    f"Model: {label} must reach a trainable weight, but no gradient arrives at "
-                    "any. Look for stop_gradient, argmax, rounding or frozen layers on its way; "
-                    "if it is only to be reported, use add_metric."
-                )
-        return frozenset(id(v) for v, flag in zip(variables, reached[-1]) if not flag)
 
     # Files
 
