@@ -4,6 +4,9 @@ connected(function, variables)   which variables each of several scalars depends
 guarded(step_function, ...)      a step whose failure leaves the variables as they were
 with_equal_rows(tensors)         the tensors, with a check where only the step can know
 value_and_gradient(function)     a scalar function that gives its gradient too
+in_slices(function, ...)         slice by slice, with each slice computed again for its gradient
+peek(batches, count)             the first batch, and the batches with it
+traced(function, *args)          run for what Python sees of it, computing as little as can be
 compiled(function)               as `fit` would compile it, and a count of its traces
 fast(function)                   jitted on JAX, as it is elsewhere
 float64()                        a context in which float64 stays float64
@@ -20,6 +23,9 @@ compiled = _engine.compiled
 connected = _engine.connected
 fast = _engine.fast
 guarded = _engine.guarded
+in_slices = _engine.in_slices
+peek = _engine.peek
+traced = _engine.traced
 value_and_gradient = _engine.value_and_gradient
 with_equal_rows = _engine.with_equal_rows
 

@@ -1,8 +1,13 @@
 """JAX."""
 
+import itertools
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Literal
+
+from losslayer.backend.common import slice_sizes
 
 
 def connected(function, variables):
@@ -68,6 +73,65 @@ def guarded(step_function, variable_groups, data_error):
             raise
 
     return step
+
+
+def in_slices(function, weights, state, tensors, size):
+    """Run `function` over slices of `tensors`; the gradient runs each of them again.
+
+    So only one slice's intermediate results are in memory at a time. `function` is pure, so both
+    runs of a slice draw the same random numbers.
+
+    Args:
+        function: From `(weights, state, tensors)` to `(outputs, state)`, all of them lists. The
+            outputs have as many rows as the tensors.
+        weights: What the gradient is taken by.
+        state: Handed from slice to slice: seeds, moving statistics.
+        tensors: `(batch, ...)` each.
+        size: Most rows in a slice. All slices have as many rows, so the last one is filled up,
+            with the last row again, where that is needed; what comes out for these is dropped.
+
+    Returns:
+        The outputs, `(batch, ...)` each, and the last state.
+    """
+    rows = tensors[0].shape[0]
+    count, size = slice_sizes(rows, size)
+    if count == 1:
+        return function(weights, state, tensors)
+
+    def cut(tensor):
+        filling = [(0, count * size - rows), *((0, 0) for _ in tensor.shape[1:])]
+        filled = jnp.pad(tensor, filling, mode="edge")
+        # Each slice takes rows of all devices that share the batch.
+        return jnp.swapaxes(filled.reshape(size, count, *tensor.shape[1:]), 0, 1)
+
+    def step(state, tensors):
+        outputs, state = function(weights, state, tensors)
+        return state, outputs
+
+    step = jax.checkpoint(step, prevent_cse=False)  # a loop's body has nothing to merge with
+    state, outputs = jax.lax.scan(step, state, [cut(t) for t in tensors])
+
+    def join(tensor):
+        whole = jnp.swapaxes(tensor, 0, 1)
+        return whole.reshape(count * size, *tensor.shape[2:])[:rows]
+
+    return [join(t) for t in outputs], state
+
+
+def peek(batches, count):
+    """The first of the batches that a step is about to read, and the batches with it.
+
+    Args:
+        batches: What Keras gives the step function: here an iterator.
+        count: How many batches a step reads.
+    """
+    first = next(batches)
+    return first, itertools.chain([first], batches)
+
+
+def traced(function, *args):
+    """Run `function` for what Python sees of it; nothing is computed."""
+    jax.eval_shape(function, *args)
 
 
 def value_and_gradient(function):

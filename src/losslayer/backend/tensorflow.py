@@ -1,10 +1,13 @@
 """TensorFlow."""
 
 import contextlib
+import itertools
 import re
 
 import numpy as np
 import tensorflow as tf
+
+from losslayer.backend.common import slice_sizes
 
 
 def connected(function, variables):
@@ -75,6 +78,108 @@ def guarded(step_function, variable_groups, data_error):
             raise
 
     return step
+
+
+def in_slices(function, weights, state, tensors, size):
+    """Run `function` over slices of `tensors`; the gradient runs each of them again.
+
+    As in `losslayer.backend.jax`, where it is described.
+    """
+    rows = tensors[0].shape[0] or tf.shape(tensors[0])[0]
+    count, size = slice_sizes(rows, size)
+    places = tf.range(count)
+
+    def cut(tensor):
+        """`(count, size, ...)`, filled up with the last row."""
+        filling = tf.repeat(tensor[-1:], count * size - rows, axis=0)
+        filled = tf.concat([tensor, filling], axis=0)
+        return tf.reshape(filled, tf.concat([[count, size], tf.shape(tensor)[1:]], 0))
+
+    def join(tensor):
+        return tf.reshape(tensor, tf.concat([[-1], tf.shape(tensor)[2:]], 0))[:rows]
+
+    sliced = [cut(t) for t in tensors]
+
+    @tf.custom_gradient
+    def forward(*flat):
+        weights, state = list(flat[:known]), list(flat[known:])
+
+        def step(place, state, before, found):
+            before = [a.write(place, s) for a, s in zip(before, state)]
+            outputs, state = function(weights, state, [t[place] for t in sliced])
+            return place + 1, state, before, [a.write(place, o) for a, o in zip(found, outputs)]
+
+        _, last, before, found = tf.while_loop(
+            lambda place, *_: place < count,
+            step,
+            (0, state, [array(s) for s in state], [array(k) for k in kinds]),
+        )
+        before = [a.stack() for a in before]
+
+        def backward(*upstream):
+            upstream = [g for g, kind in zip(upstream, kinds) if kind.dtype.is_floating]
+
+            def step(place, sums):
+                with tf.GradientTape() as tape:
+                    tape.watch(weights)
+                    outputs, _ = function(
+                        weights, [b[place] for b in before], [t[place] for t in sliced]
+                    )
+                    outputs = [o for o in outputs if o.dtype.is_floating]
+                gradients = tape.gradient(
+                    outputs,
+                    weights,
+                    output_gradients=[g[place] for g in upstream],
+                    unconnected_gradients=tf.UnconnectedGradients.ZERO,
+                )
+                return place + 1, [s + g for s, g in zip(sums, gradients)]
+
+            zeros = [tf.zeros_like(w) for w in weights]
+            _, sums = tf.while_loop(lambda place, _: place < count, step, (0, zeros))
+            return [*sums, *(None for _ in state)]
+
+        return [*(a.stack() for a in found), *last], backward
+
+    def array(like):
+        return tf.TensorArray(like.dtype, size=count, element_shape=None)
+
+    known = len(weights)
+    kinds = _kinds(function, weights, state, [t[0] for t in sliced])
+    results = forward(*weights, *state)
+    return [join(t) for t in results[: len(kinds)]], results[len(kinds) :]
+
+
+def _kinds(function, *args):
+    """What `function` gives out, without running it."""
+    found: list = []
+
+    def trace(*args):
+        found.extend(function(*args)[0])
+
+    traced(trace, *args)
+    return found
+
+
+def peek(batches, count):
+    """The first of the batches that a step is about to read, and the batches with it.
+
+    Args:
+        batches: What Keras gives the step function: here an iterator of `tf.data`, or a list.
+        count: How many batches a step reads.
+    """
+    if not isinstance(batches, tf.data.Iterator):
+        found = list(batches)
+        return found[0], found
+    found = list(itertools.islice(batches, count))
+    # Of the same signature, or the step would be compiled once more.
+    again = tf.data.Dataset.from_generator(lambda: found, output_signature=batches.element_spec)
+    return found[0], iter(again)
+
+
+def traced(function, *args):
+    """Run `function` for what Python sees of it; nothing is computed."""
+    specs = tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), args)
+    tf.function(function, autograph=False).get_concrete_function(*specs)
 
 
 def value_and_gradient(function):

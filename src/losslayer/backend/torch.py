@@ -5,6 +5,9 @@ import warnings
 
 import numpy as np
 import torch
+import torch.utils.checkpoint
+
+from losslayer.backend.common import slice_sizes
 
 
 def connected(function, variables):
@@ -37,6 +40,41 @@ def with_equal_rows(tensors):
 def guarded(step_function, variable_groups, data_error):
     """`step_function` as it is: here variables keep their values while steps run."""
     return step_function
+
+
+def in_slices(function, weights, state, tensors, size):
+    """Run `function` over slices of `tensors`; the gradient runs each of them again.
+
+    As in `losslayer.backend.jax`, where it is described.
+    """
+    count, size = slice_sizes(len(tensors[0]), size)
+    if count == 1:
+        return function(weights, state, tensors)
+    # Variables change in place, and the gradient needs what the state was.
+    state = [s.detach().clone() for s in state]
+    found = []
+    for parts in zip(*(t.split(size) for t in tensors)):
+        outputs, state = torch.utils.checkpoint.checkpoint(
+            function, weights, state, list(parts), use_reentrant=False, preserve_rng_state=False
+        )
+        found.append(outputs)
+    return [torch.cat(parts) for parts in zip(*found)], state
+
+
+def peek(batches, count):
+    """The first of the batches that a step is about to read, and the batches with it.
+
+    Args:
+        batches: What Keras gives the step function: here a list.
+        count: How many batches a step reads.
+    """
+    return batches[0], batches
+
+
+def traced(function, *args):
+    """Run `function` for what Python sees of it."""
+    with torch.no_grad():
+        function(*args)
 
 
 def value_and_gradient(function):

@@ -21,6 +21,13 @@ def number(owner, name, value, *, at_least=None, at_most=None, below=None):
     return value if isinstance(value, int) else float(value)
 
 
+def whole(owner, name, value, *, at_least):
+    """`value`, if it is a whole number and not too small; an error otherwise."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < at_least:
+        refuse(owner, name, f"be a whole number >= {at_least}", value)
+    return int(value)
+
+
 def choice(owner, name, value, allowed):
     """`value`, if it is one of `allowed`; an error otherwise."""
     if value not in allowed:

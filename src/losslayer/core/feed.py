@@ -55,6 +55,11 @@ def batch(objective, stage, data):
     return backend.with_equal_rows({n: tensors[n] for n in needed}), y, weight
 
 
+def first_rows(batch, rows):
+    """The first `rows` rows of what `batch` returned; all of them for None."""
+    return keras.tree.map_structure(lambda t: t if t is None else t[:rows], batch)
+
+
 def inference_inputs(objective, x):
     """What of `x` the outputs need: a list in order, or the one tensor."""
     needed = objective.needed("predict")

@@ -26,6 +26,36 @@ def is_input(tensor):
     return is_symbolic(tensor) and isinstance(producer(tensor), keras.layers.InputLayer)
 
 
+def nodes(tensors, known=()):
+    """All that is computed on the way to `tensors`, producers first.
+
+    Args:
+        tensors: Symbolic tensors.
+        known: Symbolic tensors at which the way ends.
+
+    Returns:
+        A list of Keras's nodes: each is one use of a layer or operation, inputs among them.
+    """
+    found: dict = {}
+    ends = {id(t) for t in known}
+    # Depth first by hand: graphs are deeper than Python's recursion limit.
+    stack = [(t, False) for t in reversed(list(tensors))]
+    seen = set()
+    while stack:
+        tensor, done = stack.pop()
+        if id(tensor) in ends:
+            continue
+        operation, node_index, _ = tensor._keras_history
+        node = operation._inbound_nodes[node_index]
+        if done:
+            found.setdefault(id(node), node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((tensor, True))
+            stack.extend((t, False) for t in reversed(node.input_tensors))
+    return list(found.values())
+
+
 def needs(tensors):
     """What `tensors` are computed from.
 
@@ -33,25 +63,37 @@ def needs(tensors):
         `(inputs, layers)`: the `keras.Input` tensors and the layers on the paths that lead to
         `tensors`, each once, producers first.
     """
-    inputs: dict = {}
+    inputs: list = []
     layers: dict = {}
-    seen = set()
-    # Depth first by hand: graphs are deeper than Python's recursion limit.
-    stack = [(t, False) for t in reversed(list(tensors))]
-    while stack:
-        tensor, done = stack.pop()
-        operation, node_index, _ = tensor._keras_history
-        node = operation._inbound_nodes[node_index]
-        if done:
-            if isinstance(operation, keras.layers.InputLayer):
-                inputs.setdefault(id(tensor), tensor)
-            elif isinstance(operation, keras.layers.Layer):
-                layers.setdefault(id(operation), operation)
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack.append((tensor, True))
-            stack.extend((t, False) for t in reversed(node.input_tensors))
-    return list(inputs.values()), list(layers.values())
+    for node in nodes(tensors):
+        if isinstance(node.operation, keras.layers.InputLayer):
+            inputs.extend(node.output_tensors)
+        elif isinstance(node.operation, keras.layers.Layer):
+            layers.setdefault(id(node.operation), node.operation)
+    return inputs, list(layers.values())
+
+
+def run(tensors, known):
+    """Compute `tensors` from values of others.
+
+    Args:
+        tensors: Symbolic tensors.
+        known: Pairs of a symbolic tensor and its value.
+
+    Returns:
+        The list of their values.
+    """
+    values = {id(tensor): value for tensor, value in known}
+    for node in nodes(tensors, [tensor for tensor, _ in known]):
+        args, kwargs = node.arguments.fill_in(values)
+        outputs = keras.tree.flatten(node.operation(*args, **kwargs))
+        values.update((id(t), value) for t, value in zip(node.output_tensors, outputs))
+    return [values[id(t)] for t in tensors]
+
+
+def sublayers(layer):
+    """`layer` and all layers inside of it."""
+    return list(layer._flatten_layers())
 
 
 def flat_named(owner, argument, tensors):

@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from losslayer import backend
-from losslayer.core import feed, graph
+from losslayer.core import check, feed, graph
 from losslayer.core.errors import (
     ArgumentTypeError,
     DataError,
@@ -18,9 +18,13 @@ from losslayer.core.errors import (
     ObjectiveError,
     refuse,
 )
-from losslayer.core.objective import Objective, Term, read_losses, read_metric
+from losslayer.core.objective import STAGES, Objective, Term, read_losses, read_metric
 from losslayer.core.reach import unreached
 from losslayer.core.reduction import ExactMean, at_least_float32, mean, total_and_weight
+from losslayer.core.slices import Slices
+
+# What of Keras runs the steps of a stage.
+FUNCTIONS = {"train_function": "fit", "test_function": "evaluate"}
 
 
 @keras.saving.register_keras_serializable(package="losslayer")
@@ -220,8 +224,25 @@ class Model(keras.Model):
     # Compiling
 
     @functools.wraps(keras.Model.compile)
-    def compile(self, *args, **kwargs):
-        """As in Keras; `loss` and `metrics` work on the outputs, beside the named terms."""
+    def compile(self, *args, microbatch_size=None, **kwargs):
+        """As in Keras; `loss` and `metrics` work on the outputs, beside the named terms.
+
+        Args:
+            *args: As in Keras.
+            microbatch_size: Most examples that run at a time through the layers in which examples
+                don't meet (the encoders). These run again for the gradient, so only one slice's
+                intermediate results are in memory. Losses and metrics see the whole batch: the
+                gradient, and each number, is the whole batch's. Without it all run at once.
+            **kwargs: As in Keras.
+
+        Raises:
+            ArgumentError: `microbatch_size` is no whole number >= 1.
+            ObjectiveError: a layer before the losses couples the examples of a batch, such as
+                BatchNormalization (found here, or in the first step); or there are both labels
+                and a loss or metric for the outputs.
+        """
+        if microbatch_size is not None:
+            check.whole(self, "microbatch_size", microbatch_size, at_least=1)
         given = inspect.signature(keras.Model.compile).bind(self, *args, **kwargs).arguments
         names = ("loss", "metrics", "weighted_metrics")
         on_outputs = [n for n in names if given.get(n)]
@@ -235,9 +256,18 @@ class Model(keras.Model):
         self._jit_compile_given = given.get("jit_compile", "auto")
         self._unreached = None
         self._trained_ids = None
+        self._microbatch_size = microbatch_size
+        self._slices = {stage: self._cut(stage) for stage in STAGES} if microbatch_size else {}
+        self._uninspected = set(FUNCTIONS)
+        self._verified = False
         # Keras keeps what an earlier compile() was given when this one gives nothing.
         self._compile_loss = self._compile_metrics = None
         super().compile(*args, **kwargs)
+
+    def _cut(self, stage):
+        names = self._objective.needed(stage)
+        inputs = {n: self._objective.sources[n] for n in names}
+        return Slices(self._objective.read(stage), inputs, self._microbatch_size)
 
     def get_compile_config(self):
         """What `compile` was given, as plain data."""
@@ -246,7 +276,8 @@ class Model(keras.Model):
             return config
         # The file may be loaded on another backend. Keras stores what "auto" meant on this one.
         optimizer = _of_any_backend(config["optimizer"])
-        return {**config, "optimizer": optimizer, "jit_compile": self._jit_compile_given}
+        ours = {"jit_compile": self._jit_compile_given, "microbatch_size": self._microbatch_size}
+        return {**config, **ours, "optimizer": optimizer}
 
     def compile_from_config(self, config):
         """Compile as a saved model was compiled."""
@@ -359,6 +390,8 @@ class Model(keras.Model):
             return self.inference(inputs, training=training)
         functional, names = self._objective.graph(self._stage)
         try:
+            if self._slices:
+                return self._slices[self._stage](inputs, training)
             return functional([inputs[n] for n in names], training=training)
         except LosslayerError:
             raise
@@ -374,7 +407,11 @@ class Model(keras.Model):
         with self._running("fit"):
             batch = feed.batch(self._objective, "fit", data)
             if self._unreached is None:
-                self._unreached = unreached(self, self._objective, batch, *state)
+                # All at once, or each weight before the cut would seem to reach each loss.
+                slices, self._slices = self._slices, {}
+                few = feed.first_rows(batch, self._microbatch_size)
+                self._unreached = unreached(self, self._objective, few, *state)
+                self._slices = slices
             if not state:
                 self._excluded = self._unreached
             result = super().train_step(*state, batch)
@@ -412,7 +449,28 @@ class Model(keras.Model):
             return [*groups, self.metrics_variables]
 
         if getattr(self, name) is not old:
-            setattr(self, name, backend.guarded(getattr(self, name), state, DataError))
+            guarded = backend.guarded(getattr(self, name), state, DataError)
+
+            def step(*args):
+                *given, batches = args
+                if name in self._uninspected:
+                    batch, batches = backend.peek(batches, self.steps_per_execution)
+                    self._uninspected.discard(name)
+                    self._inspect(name, batch, *given)
+                return guarded(*given, batches)
+
+            setattr(self, name, step)
+
+    def _inspect(self, name, batch, state=()):
+        """Look at the values of a first batch, which the steps themselves can't: they compile."""
+        stage = FUNCTIONS[name]
+        groups = self.trainable_variables, self.non_trainable_variables
+        held = {id(v): value for vs, values in zip(groups, state) for v, value in zip(vs, values)}
+        x, _, _ = feed.batch(self._objective, stage, batch)
+        if self._slices and not self._verified:
+            rows = max(2, min(self._microbatch_size, 16))
+            self._slices[stage].verify(lambda v: held[id(v)] if id(v) in held else v.value, x, rows)
+            self._verified = True
 
     @contextlib.contextmanager
     def _running(self, stage):

@@ -194,10 +194,10 @@ class Objective:
         if key not in self._found:
             names = list(self.needed(stage))
             inputs = [self.sources[n] for n in names]
-            self._found[key] = graph.functional(self._read(stage), inputs, f"{stage}_graph"), names
+            self._found[key] = graph.functional(self.read(stage), inputs, f"{stage}_graph"), names
         return self._found[key]
 
-    def _read(self, stage):
+    def read(self, stage):
         """The tensors that a stage reads, each once: the outputs of its graph."""
         read = [t for term in self.terms if stage in term.stages for t in term.all_tensors()]
         return _once(read + (self.outputs if self.on_outputs else []))
@@ -226,7 +226,7 @@ class Objective:
             outputs, when `compile` was given something for them.
         """
         flat = flat if isinstance(flat, (list, tuple)) else [flat]
-        found = {id(t): value for t, value in zip(self._read(stage), flat)}
+        found = {id(t): value for t, value in zip(self.read(stage), flat)}
         running = [
             (t, [found[id(x)] for x in t.tensors], found.get(id(t.sample_weight)))
             for t in self.terms
