@@ -5,8 +5,9 @@ memory is what the compiled step needs for intermediate results (on JAX, as the 
 it) and what a process holds at most beyond what it held before its first step (all engines). Each
 is measured in a process of its own; times of both ways are taken in one process, interleaved.
 
-The matrix of all similarities belongs to the loss, not to the encoders: on JAX what a step of the
-loss alone needs, given encodings, is printed beside it.
+The matrix of all similarities belongs to the loss, not to the encoders. So the compiler's figure
+is printed a second time, with a loss that compares each example with its neighbour only: what the
+encoders take.
 
     KERAS_BACKEND=jax python benchmarks/memory.py [--batches 512 1024 2048 4096 8192] [--size 128]
 
@@ -32,7 +33,15 @@ import losslayer as ll
 VOCABULARY, TIME, EMBEDDING, UNITS = 5000, 32, 64, 128
 
 
-def build(size):
+@ll.loss_layer(couples_examples=True)
+def neighbours(anchor, positive):
+    """A loss of a batch that holds no matrix: the wrong answer is the one of the row before."""
+    right = ops.sum(anchor * positive, axis=-1)
+    wrong = ops.sum(anchor * ops.roll(positive, 1, axis=0), axis=-1)
+    return ops.softplus(wrong - right)
+
+
+def build(size, loss):
     """The model, compiled; `size` is its microbatch_size."""
     keras.utils.set_random_seed(0)
     question = keras.Input((TIME,), dtype="int32", name="question")
@@ -45,7 +54,7 @@ def build(size):
     )
     query = encode(question)
     model = ll.Model([question, answer], query)
-    model.add_loss(ll.losses.InBatchNegatives()(query, encode(answer)), name="nll")
+    model.add_loss(loss(query, encode(answer)), name="nll")
     model.compile(keras.optimizers.SGD(0.1), microbatch_size=size)
     return model
 
@@ -57,9 +66,9 @@ def data(rows):
     return {"question": tokens[0], "answer": tokens[1]}
 
 
-def stepper(size, rows):
+def stepper(size, rows, loss=None):
     """A function that runs a training step to its end, and the compiler's figure, if it has one."""
-    model, batch = build(size), data(rows)
+    model, batch = build(size, loss or ll.losses.InBatchNegatives()), data(rows)
     if keras.backend.backend() != "jax":
         return lambda: model.train_on_batch(batch), None
     import jax
@@ -83,21 +92,6 @@ def stepper(size, rows):
     return step, compiled.memory_analysis().temp_size_in_bytes
 
 
-def loss_alone(rows):
-    """What the compiled gradient of the loss needs by itself, in bytes."""
-    import jax
-
-    layer = ll.losses.InBatchNegatives()
-
-    def loss(anchor, positive):
-        values, _ = layer(anchor, positive)
-        return ops.mean(values)
-
-    shape = jax.ShapeDtypeStruct((rows, 2 * UNITS), "float32")
-    compiled = jax.jit(jax.grad(loss, argnums=(0, 1))).lower(shape, shape).compile()
-    return compiled.memory_analysis().temp_size_in_bytes
-
-
 def held_now():
     """The most memory that this process has held so far, in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
@@ -110,7 +104,9 @@ def measure(rows, size):
     step, temporary = stepper(size, rows)
     for _ in range(2):
         step()
-    return {"temporary": temporary, "held": held_now() - before}
+    held = held_now() - before
+    encoders = None if temporary is None else stepper(size, rows, neighbours())[1]
+    return {"temporary": temporary, "encoders": encoders, "held": held}
 
 
 def compare(rows, size, rounds):
@@ -152,38 +148,35 @@ def main():
     parser.add_argument("--size", type=int, default=128, help="microbatch_size")
     parser.add_argument("--timed", type=int, nargs="*", default=[2048], help="batches to time")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--part", choices=["memory", "time", "loss"], help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=["memory", "time"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.part:
         [rows], size = options.batches, options.size or None
         parts = {
             "memory": lambda: measure(rows, size),
             "time": lambda: compare(rows, size, options.rounds),
-            "loss": lambda: loss_alone(rows),
         }
         print(json.dumps(parts[options.part]()))
         return
     engine = keras.backend.backend()
     print(f"{engine}, {platform.processor() or platform.machine()}, {os.cpu_count()} cores,")
     print(f"load {os.getloadavg()[0]:.1f}; slices of {options.size}; memory in MB\n")
-    print("batch  temporary: whole   sliced  loss alone   held: whole   sliced")
+    print("batch  temporary: whole   sliced   encoders: whole   sliced   held: whole   sliced")
     found = {}
     for rows in options.batches:
         whole, sliced = (
             in_process("--part", "memory", "--batches", rows, "--size", size)
             for size in (0, options.size)
         )
-        alone = in_process("--part", "loss", "--batches", rows) if engine == "jax" else None
-        found[rows] = {"whole": whole, "sliced": sliced, "loss alone": alone}
-        print(
-            f"{rows:5}  {megabytes(whole['temporary']):>16} {megabytes(sliced['temporary']):>8}"
-            f"  {megabytes(alone):>10}   {megabytes(whole['held']):>11}"
-            f"  {megabytes(sliced['held']):>7}",
-            flush=True,
-        )
+        found[rows] = {"whole": whole, "sliced": sliced}
+        figures = [(kind, way) for kind in ("temporary", "encoders", "held") for way in found[rows]]
+        widths = (16, 8, 17, 8, 13, 8)
+        cells = [megabytes(found[rows][way][kind]) for kind, way in figures]
+        row = " ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths))
+        print(f"{rows:5} {row}", flush=True)
     for rows in options.timed:
         arguments = ("--batches", rows, "--size", options.size, "--rounds", options.rounds)
-        found[rows]["time"] = timed = in_process("--part", "time", *arguments)
+        found.setdefault(rows, {})["time"] = timed = in_process("--part", "time", *arguments)
         low, high = timed["range"]
         print(f"\ntime of a step at {rows}: {timed['ratio']:.3f} of the whole batch's", end="")
         print(f" (median of {options.rounds} pairs, {low:.3f} to {high:.3f})", flush=True)

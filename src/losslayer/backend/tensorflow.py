@@ -87,7 +87,6 @@ def in_slices(function, weights, state, tensors, size):
     """
     rows = tensors[0].shape[0] or tf.shape(tensors[0])[0]
     count, size = slice_sizes(rows, size)
-    places = tf.range(count)
 
     def cut(tensor):
         """`(count, size, ...)`, filled up with the last row."""
@@ -117,7 +116,7 @@ def in_slices(function, weights, state, tensors, size):
         before = [a.stack() for a in before]
 
         def backward(*upstream):
-            upstream = [g for g, kind in zip(upstream, kinds) if kind.dtype.is_floating]
+            arriving = [g for g, kind in zip(upstream, kinds) if kind.dtype.is_floating]
 
             def step(place, sums):
                 with tf.GradientTape() as tape:
@@ -129,7 +128,7 @@ def in_slices(function, weights, state, tensors, size):
                 gradients = tape.gradient(
                     outputs,
                     weights,
-                    output_gradients=[g[place] for g in upstream],
+                    output_gradients=[g[place] for g in arriving],
                     unconnected_gradients=tf.UnconnectedGradients.ZERO,
                 )
                 return place + 1, [s + g for s, g in zip(sums, gradients)]

@@ -91,6 +91,11 @@ def run(tensors, known):
     return [values[id(t)] for t in tensors]
 
 
+def has_mask(node):
+    """Whether a layer was called with mask=."""
+    return node.arguments.kwargs.get("mask") is not None
+
+
 def sublayers(layer):
     """`layer` and all layers inside of it."""
     return list(layer._flatten_layers())

@@ -20,7 +20,7 @@ from losslayer.core.errors import (
 )
 from losslayer.core.objective import STAGES, Objective, Term, read_losses, read_metric
 from losslayer.core.reach import unreached
-from losslayer.core.reduction import ExactMean, at_least_float32, mean, total_and_weight
+from losslayer.core.reduction import ExactMean, mean, sum_dtype, total_and_weight
 from losslayer.core.slices import Slices
 
 # What of Keras runs the steps of a stage.
@@ -467,9 +467,14 @@ class Model(keras.Model):
         groups = self.trainable_variables, self.non_trainable_variables
         held = {id(v): value for vs, values in zip(groups, state) for v, value in zip(vs, values)}
         x, _, _ = feed.batch(self._objective, stage, batch)
+
+        def value_of(variable):
+            """JAX's variables are empty while `fit` runs."""
+            return held[id(variable)] if held else variable.value
+
         if self._slices and not self._verified:
             rows = max(2, min(self._microbatch_size, 16))
-            self._slices[stage].verify(lambda v: held[id(v)] if id(v) in held else v.value, x, rows)
+            self._slices[stage].verify(value_of, x, rows)
             self._verified = True
 
     @contextlib.contextmanager
@@ -493,7 +498,7 @@ class Model(keras.Model):
         if self._stage is None:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         total, rest = 0.0, 0.0
-        rows = ops.cast(ops.shape(keras.tree.flatten(x)[0])[0], "float32")
+        rows = ops.cast(ops.shape(keras.tree.flatten(x)[0])[0], sum_dtype())
         running, outputs = self._objective.by_term(self._stage, y_pred)
         for term, tensors, weights in running:
             if term.is_mean:
@@ -505,10 +510,10 @@ class Model(keras.Model):
             rest = super().compute_loss(x, y, self._packed(outputs), sample_weight, training)
         else:
             for loss in self.losses:
-                rest = rest + ops.sum(at_least_float32(loss))
+                rest = rest + ops.sum(ops.cast(loss, sum_dtype()))
         if self._objective.has_loss:
             self._total.add(rest * rows, rows)
-        return total + at_least_float32(rest)
+        return total + ops.cast(rest, sum_dtype())
 
     def _sums(self, term, values, weights, sample_weight, rows):
         sample_weight = sample_weight if term.is_loss else None

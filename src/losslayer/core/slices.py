@@ -1,4 +1,4 @@
-"""Micro-batches: where examples don't meet, the graph runs in slices; the rest sees the whole batch.
+"""Micro-batches: the part of the graph in which examples don't meet runs in slices.
 
 The encoders are what takes memory, and they treat examples one by one. So they run slice by slice,
 and again for the gradient; the losses and metrics get the whole batch of what comes out. That is
@@ -46,8 +46,8 @@ class Slices:
 
     def __call__(self, values, training):
         """The value of each of `tensors`, from those of the inputs by name."""
-        weights = _values(self.apart.trainable_variables)
-        others = _values(self.apart.non_trainable_variables)
+        weights = [ops.convert_to_tensor(v) for v in self.apart.trainable_variables]
+        others = [ops.stop_gradient(v) for v in self.apart.non_trainable_variables]
         sliced = [values[n] for n in self.names]
         if self._moving is None:
             self._moving = self._find_moving(weights, others, sliced)
@@ -115,7 +115,7 @@ def _cut(tensors):
             met.update(id(t) for t in node.output_tensors)
             for tensor in node.input_tensors:
                 if id(tensor) not in met:
-                    _refuse_mask(tensor, node.operation)
+                    _refuse_mask(tensor, node)
                     found.setdefault(id(tensor), tensor)
     for tensor in tensors:
         if id(tensor) not in met:
@@ -127,13 +127,14 @@ def _cut(tensors):
     return list(found.values())
 
 
-def _refuse_mask(tensor, operation):
+def _refuse_mask(tensor, node):
     """The masks that Keras attaches to tensors don't come through the slices."""
     mask = getattr(tensor, "_keras_mask", None)
-    if mask is not None and len(mask.shape) < len(tensor.shape):
+    lost = mask is not None and len(mask.shape) < len(tensor.shape)
+    if lost and not graph.has_mask(node):
         raise ObjectiveError(
             "Model: with `microbatch_size` a layer that couples examples must get its mask as "
-            f"mask=. Received: '{operation.name}', with a mask that Keras attached to "
+            f"mask=. Received: '{node.operation.name}', with a mask that Keras attached to "
             f"'{tensor.name}'."
         )
 
@@ -214,10 +215,6 @@ def _difference(whole, first, second):
 def _seeds(model):
     for layer in graph.sublayers(model):
         yield from (v for v in vars(layer).values())
-
-
-def _values(variables):
-    return [ops.convert_to_tensor(v) for v in variables]
 
 
 def _flat(outputs):
