@@ -5,7 +5,8 @@ guarded(step_function, ...)      a step whose failure leaves the variables as th
 with_equal_rows(tensors)         the tensors, with a check where only the step can know
 value_and_gradient(function)     a scalar function that gives its gradient too
 in_slices(function, ...)         slice by slice, with each slice computed again for its gradient
-peek(batches, count)             the first batch, and the batches with it
+peek(batches, count)             what a step is about to read, and the batches with it
+pruned(function)                 compiled, so that only what its results need is computed
 traced(function, *args)          run for what Python sees of it, computing as little as can be
 compiled(function)               as `fit` would compile it, and a count of its traces
 fast(function)                   jitted on JAX, as it is elsewhere
@@ -25,6 +26,7 @@ fast = _engine.fast
 guarded = _engine.guarded
 in_slices = _engine.in_slices
 peek = _engine.peek
+pruned = _engine.pruned
 traced = _engine.traced
 value_and_gradient = _engine.value_and_gradient
 with_equal_rows = _engine.with_equal_rows

@@ -119,14 +119,19 @@ def in_slices(function, weights, state, tensors, size):
 
 
 def peek(batches, count):
-    """The first of the batches that a step is about to read, and the batches with it.
+    """The batches that a step is about to read, and the batches with them.
 
     Args:
         batches: What Keras gives the step function: here an iterator.
         count: How many batches a step reads.
     """
-    first = next(batches)
-    return first, itertools.chain([first], batches)
+    found = list(itertools.islice(batches, count))
+    return found, itertools.chain(found, batches)
+
+
+def pruned(function):
+    """`function`, compiled: only what its results need is computed."""
+    return fast(function)
 
 
 def traced(function, *args):

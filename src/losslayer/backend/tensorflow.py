@@ -160,19 +160,26 @@ def _kinds(function, *args):
 
 
 def peek(batches, count):
-    """The first of the batches that a step is about to read, and the batches with it.
+    """The batches that a step is about to read, and the batches with them.
 
     Args:
         batches: What Keras gives the step function: here an iterator of `tf.data`, or a list.
         count: How many batches a step reads.
     """
+    if isinstance(batches, tf.distribute.DistributedIterator):
+        return [], batches
     if not isinstance(batches, tf.data.Iterator):
         found = list(batches)
-        return found[0], found
+        return found, found
     found = list(itertools.islice(batches, count))
     # Of the same signature, or the step would be compiled once more.
     again = tf.data.Dataset.from_generator(lambda: found, output_signature=batches.element_spec)
-    return found[0], iter(again)
+    return found, iter(again)
+
+
+def pruned(function):
+    """`function`, compiled: only what its results need is computed."""
+    return tf.function(function, autograph=False, reduce_retracing=True)
 
 
 def traced(function, *args):

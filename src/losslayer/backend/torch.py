@@ -62,13 +62,18 @@ def in_slices(function, weights, state, tensors, size):
 
 
 def peek(batches, count):
-    """The first of the batches that a step is about to read, and the batches with it.
+    """The batches that a step is about to read, and the batches with them.
 
     Args:
         batches: What Keras gives the step function: here a list.
         count: How many batches a step reads.
     """
-    return batches[0], batches
+    return batches, batches
+
+
+def pruned(function):
+    """`function` without gradients; all of it runs, as this engine has no program to prune."""
+    return torch.no_grad()(function)
 
 
 def traced(function, *args):

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from losslayer.core import check
+from losslayer.core import check, ids, rows
 from losslayer.core.errors import ArgumentError, ArgumentTypeError, refuse
 from losslayer.core.graph import is_symbolic
 from losslayer.core.reduction import at_least_float32, expand, like, sum_dtype
@@ -56,12 +56,16 @@ class LossLayer(keras.layers.Layer):
             `{"logits": "batch time vocab", "labels": "batch time"}`, say; `[word]` may be missing,
             `...` is any number of axes, equal words are equal sizes.
         integers: Names of the arguments that must be integers.
+        tables: Which integers are ids in the last axis of which argument, `{"labels": "logits"}`,
+            say: what is outside is found before the first step. Where both have the same axes,
+            the ids are 0 and 1.
     """
 
     couples_examples = False
     padding_value = 0
     axes: typing.ClassVar[dict] = {}
     integers: tuple = ()
+    tables: typing.ClassVar[dict] = {}
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -130,9 +134,10 @@ class LossLayer(keras.layers.Layer):
         else:
             masks = [mask]
         tensors = [self._in_precision(t) for t in tensors]
-        weights = self._product([*masks, sample_weight])
+        weights = self._product([*masks, sample_weight, rows.counting()])
         if weights is not None:
             tensors = [self._without_uncounted(t, weights) for t in tensors]
+        tensors = self._within_tables(tensors)
         values = self.values(*tensors, **self._counts(weights))
         if not len(values.shape) and type(self).weigh is LossLayer.weigh:
             raise ArgumentError(
@@ -212,6 +217,14 @@ class LossLayer(keras.layers.Layer):
     def _in_precision(self, tensor):
         dtype = keras.backend.standardize_dtype(tensor.dtype)
         return at_least_float32(tensor) if "float" in dtype else tensor
+
+    def _within_tables(self, tensors):
+        named = dict(zip(tensor_signature(self).parameters, tensors))
+        for name, table in self.tables.items():
+            classes = len(named[table].shape) > len(named[name].shape) and named[table].shape[-1]
+            reader = f"the classes of the loss '{self.name}'"
+            named[name] = ids.within(named[name], classes or 2, reader)
+        return list(named.values()) if self.tables else tensors
 
     def _product(self, factors):
         """The weight of each element, or None when all count once."""

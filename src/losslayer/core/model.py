@@ -10,7 +10,8 @@ import keras
 from keras import ops
 
 from losslayer import backend
-from losslayer.core import check, feed, graph
+from losslayer.core import check as checks
+from losslayer.core import feed, graph
 from losslayer.core.errors import (
     ArgumentTypeError,
     DataError,
@@ -18,6 +19,7 @@ from losslayer.core.errors import (
     ObjectiveError,
     refuse,
 )
+from losslayer.core.ids import IdCheck
 from losslayer.core.objective import STAGES, Objective, Term, read_losses, read_metric
 from losslayer.core.reach import unreached
 from losslayer.core.reduction import ExactMean, mean, sum_dtype, total_and_weight
@@ -224,7 +226,7 @@ class Model(keras.Model):
     # Compiling
 
     @functools.wraps(keras.Model.compile)
-    def compile(self, *args, microbatch_size=None, **kwargs):
+    def compile(self, *args, microbatch_size=None, check="first", **kwargs):
         """As in Keras; `loss` and `metrics` work on the outputs, beside the named terms.
 
         Args:
@@ -233,16 +235,20 @@ class Model(keras.Model):
                 don't meet (the encoders). These run again for the gradient, so only one slice's
                 intermediate results are in memory. Losses and metrics see the whole batch: the
                 gradient, and each number, is the whole batch's. Without it all run at once.
+            check: Whether to look for ids outside of their table (tokens that an Embedding reads,
+                labels of a loss) before they are used: "first", in the first batch of each `fit`
+                and `evaluate`; True, in every batch; False, never.
             **kwargs: As in Keras.
 
         Raises:
-            ArgumentError: `microbatch_size` is no whole number >= 1.
+            ArgumentError: `microbatch_size` is no whole number >= 1, or `check` something else.
             ObjectiveError: a layer before the losses couples the examples of a batch, such as
                 BatchNormalization (found here, or in the first step); or there are both labels
                 and a loss or metric for the outputs.
         """
         if microbatch_size is not None:
-            check.whole(self, "microbatch_size", microbatch_size, at_least=1)
+            checks.whole(self, "microbatch_size", microbatch_size, at_least=1)
+        checks.choice(self, "check", check, ("first", True, False))
         given = inspect.signature(keras.Model.compile).bind(self, *args, **kwargs).arguments
         names = ("loss", "metrics", "weighted_metrics")
         on_outputs = [n for n in names if given.get(n)]
@@ -257,17 +263,20 @@ class Model(keras.Model):
         self._unreached = None
         self._trained_ids = None
         self._microbatch_size = microbatch_size
-        self._slices = {stage: self._cut(stage) for stage in STAGES} if microbatch_size else {}
+        self._check = check
+        self._slices, self._id_checks = {}, {}
+        for stage in STAGES:
+            read = self._objective.read(stage)
+            inputs = {n: self._objective.sources[n] for n in self._objective.needed(stage)}
+            if microbatch_size:
+                self._slices[stage] = Slices(read, inputs, microbatch_size)
+            if check and read:
+                self._id_checks[stage] = IdCheck(read, inputs)
         self._uninspected = set(FUNCTIONS)
         self._verified = False
         # Keras keeps what an earlier compile() was given when this one gives nothing.
         self._compile_loss = self._compile_metrics = None
         super().compile(*args, **kwargs)
-
-    def _cut(self, stage):
-        names = self._objective.needed(stage)
-        inputs = {n: self._objective.sources[n] for n in names}
-        return Slices(self._objective.read(stage), inputs, self._microbatch_size)
 
     def get_compile_config(self):
         """What `compile` was given, as plain data."""
@@ -276,8 +285,13 @@ class Model(keras.Model):
             return config
         # The file may be loaded on another backend. Keras stores what "auto" meant on this one.
         optimizer = _of_any_backend(config["optimizer"])
-        ours = {"jit_compile": self._jit_compile_given, "microbatch_size": self._microbatch_size}
-        return {**config, **ours, "optimizer": optimizer}
+        return {
+            **config,
+            "optimizer": optimizer,
+            "jit_compile": self._jit_compile_given,
+            "microbatch_size": self._microbatch_size,
+            "check": self._check,
+        }
 
     def compile_from_config(self, config):
         """Compile as a saved model was compiled."""
@@ -320,6 +334,7 @@ class Model(keras.Model):
         """As in Keras; `y` only feeds `labels` (or what `compile` was given)."""
         given = self._bind(keras.Model.fit, args, kwargs)
         self._require_loss()
+        self._uninspected = set(FUNCTIONS)
         stages = ["fit", "evaluate"] if given.get("validation_split") else ["fit"]
         feed.arrays(self._objective, stages, given)
         if given.get("validation_data") is not None:
@@ -335,6 +350,8 @@ class Model(keras.Model):
         """As in Keras; `y` only feeds `labels` (or what `compile` was given)."""
         self._require_terms()
         given = self._bind(keras.Model.evaluate, args, kwargs)
+        if not given.get("_use_cached_eval_dataset"):  # else `fit` validates
+            self._uninspected.add("test_function")
         return super().evaluate(**feed.arrays(self._objective, ["evaluate"], given))
 
     @functools.wraps(keras.Model.predict)
@@ -448,33 +465,35 @@ class Model(keras.Model):
                 groups.append(self.optimizer.variables)
             return [*groups, self.metrics_variables]
 
-        if getattr(self, name) is not old:
-            guarded = backend.guarded(getattr(self, name), state, DataError)
+        made = getattr(self, name)
+        if made is old:
+            return
 
-            def step(*args):
-                *given, batches = args
-                if name in self._uninspected:
-                    batch, batches = backend.peek(batches, self.steps_per_execution)
-                    self._uninspected.discard(name)
-                    self._inspect(name, batch, *given)
-                return guarded(*given, batches)
+        def step(*args):
+            *given, batches = args
+            if name in self._uninspected or self._check is True:
+                first, batches = backend.peek(batches, self.steps_per_execution)
+                self._uninspected.discard(name)
+                for batch in first:
+                    self._inspect(FUNCTIONS[name], batch, *given)
+            return made(*given, batches)
 
-            setattr(self, name, step)
+        setattr(self, name, backend.guarded(step, state, DataError))
 
-    def _inspect(self, name, batch, state=()):
-        """Look at the values of a first batch, which the steps themselves can't: they compile."""
-        stage = FUNCTIONS[name]
+    def _inspect(self, stage, batch, state=()):
+        """Look at the values of a batch, which the steps themselves can't: they are compiled."""
         groups = self.trainable_variables, self.non_trainable_variables
         held = {id(v): value for vs, values in zip(groups, state) for v, value in zip(vs, values)}
-        x, _, _ = feed.batch(self._objective, stage, batch)
 
         def value_of(variable):
             """JAX's variables are empty while `fit` runs."""
             return held[id(variable)] if held else variable.value
 
+        x, _, _ = feed.batch(self._objective, stage, batch)
+        if self._check:
+            self._id_checks[stage](value_of, x)
         if self._slices and not self._verified:
-            rows = max(2, min(self._microbatch_size, 16))
-            self._slices[stage].verify(value_of, x, rows)
+            self._slices[stage].verify(value_of, x, max(2, min(self._microbatch_size, 16)))
             self._verified = True
 
     @contextlib.contextmanager

@@ -45,6 +45,7 @@ class Focal(LossLayer):
 
     axes: typing.ClassVar[dict] = {"logits": "... [class]", "labels": "..."}
     integers = ("labels",)
+    tables: typing.ClassVar[dict] = {"labels": "logits"}
 
     def __init__(self, gamma=2.0, alpha=None, **kwargs):
         super().__init__(**kwargs)

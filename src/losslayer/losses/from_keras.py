@@ -50,6 +50,12 @@ class FromKeras(LossLayer):
             refuse(self, "loss", "have no ignore_class", loss.ignore_class, advice)
         self.loss = loss
 
+    @property
+    def tables(self):  # type: ignore[override]  # of this loss, not of the class
+        """Sparse labels are ids of classes."""
+        sparse = isinstance(self.loss, keras.losses.SparseCategoricalCrossentropy)
+        return {"y_true": "y_pred"} if sparse else {}
+
     def get_config(self):
         """The configuration, with the arguments that Keras's Huber (3.15), say, leaves out."""
         config = super().get_config()

@@ -48,6 +48,7 @@ class SequenceCrossEntropy(LossLayer):
 
     axes: typing.ClassVar[dict] = {"logits": "batch time vocab", "labels": "batch time"}
     integers = ("labels",)
+    tables: typing.ClassVar[dict] = {"labels": "logits"}
 
     def __init__(self, label_smoothing=0.0, per="token", **kwargs):
         super().__init__(**kwargs)
