@@ -3,8 +3,8 @@
 import keras
 
 from losslayer import backend
+from losslayer.core import check
 from losslayer.core.errors import DataError, shape_words
-from losslayer.core.objective import nearest
 
 # Where `sample_weight` travels when there is no `y`: Keras's adapters drop it then.
 SAMPLE_WEIGHT = "__sample_weight__"
@@ -115,7 +115,7 @@ def _require(needed, received, stage):
             at_hand = tuple(n for n in received if n != SAMPLE_WEIGHT)
             raise DataError(
                 f"Model: {stage} needs '{name}', for {', '.join(users)}. Received: {at_hand}."
-                f"{nearest(name, at_hand)} Give it by name in x, or in y if it is a label."
+                f"{check.nearest(name, at_hand)} Give it by name in x, or in y if it is a label."
             )
 
 
