@@ -274,8 +274,7 @@ def as_weighting(weight):
         refuse("Model.add_loss", "weight", WHAT, weight, advice, ArgumentTypeError)
     if callable(weight):
         return Given(schedule=weight)
-    check.number("Model.add_loss", "weight", weight, rule=WHAT)
-    return Given(weight)
+    return Given(check.number("Model.add_loss", "weight", weight, rule=WHAT))
 
 
 def as_float(scalar):
