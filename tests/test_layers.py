@@ -14,7 +14,7 @@ LAYERS = [
     ["kernels"],
     ["backend"],
     ["core"],
-    ["losses", "metrics"],
+    ["losses", "metrics", "weighting"],
     ["testing", "inspect"],
     ["text"],
     ["faq", "seq2seq"],

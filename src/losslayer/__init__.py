@@ -5,16 +5,18 @@ losses        loss layers: tensors in, a value per element and its weight out
 metrics       metrics that are exact over any batches
 loss_layer    makes a loss layer of a plain function
 LossLayer     the base of all loss layers
+weighting     what a loss is multiplied with, beside numbers and schedules: learned weights
 testing       check_loss(layer): the checks that every loss of ours passes
 """
 
-from losslayer import losses, metrics
+from losslayer import losses, metrics, weighting
 from losslayer.core.errors import (
     ArgumentError,
     ArgumentTypeError,
     DataError,
     LosslayerError,
     ObjectiveError,
+    UnknownNameError,
 )
 from losslayer.core.layer import LossLayer, loss_layer
 from losslayer.core.model import Model
@@ -29,7 +31,9 @@ __all__ = [
     "LosslayerError",
     "Model",
     "ObjectiveError",
+    "UnknownNameError",
     "loss_layer",
     "losses",
     "metrics",
+    "weighting",
 ]

@@ -81,10 +81,11 @@ def test_terms_times_weights_and_regularisers_sum_to_loss(rng):
     expected = {"loss": loss, "first": first, "second": second}
     got = model.evaluate(data, batch_size=4, return_dict=True, verbose=0)
     assert got == pytest.approx(expected, rel=1e-5)
+    assert model.test_on_batch(data) == pytest.approx(list(expected.values()), rel=1e-5)
+    expected |= {"first_weight": 0.5, "second_weight": 2.0}
     history = model.fit(data, batch_size=4, verbose=0).history
     assert {n: v[0] for n, v in history.items()} == pytest.approx(expected, rel=1e-5)
     assert model.train_on_batch(data, return_dict=True) == pytest.approx(expected, rel=1e-5)
-    assert model.test_on_batch(data) == pytest.approx(list(expected.values()), rel=1e-5)
 
 
 def test_sample_weight_multiplies_losses_and_leaves_metrics(rng):

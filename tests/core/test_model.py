@@ -180,6 +180,7 @@ def test_compile_on_outputs_beside_named_terms(rng):
     expected = {**theirs, "loss": theirs["loss"] + 0.5 * ours["size"], "size": ours["size"]}
     assert ours == pytest.approx(expected, rel=1e-5)
     history = model.fit(data, truth, batch_size=4, verbose=0).history
+    expected["size_weight"] = 0.5
     assert {n: v[0] for n, v in history.items()} == pytest.approx(expected, rel=1e-5)
 
 

@@ -1,14 +1,15 @@
 """Checks of arguments and shapes, with errors in the words that the docstrings use."""
 
+import difflib
 import numbers
 
 from losslayer.core.errors import ArgumentError, refuse
 
 
-def number(owner, name, value, *, at_least=None, at_most=None, above=None, below=None):
-    """`value`, if it is a number within the bounds; an error otherwise."""
+def number(owner, name, value, *, at_least=None, at_most=None, above=None, below=None, rule=None):
+    """`value`, if it is a number within the bounds; an error otherwise (`rule`: its words)."""
     bounds = {">=": at_least, ">": above, "<=": at_most, "<": below}
-    rule = " and ".join(f"{sign} {bound}" for sign, bound in bounds.items() if bound is not None)
+    limits = " and ".join(f"{sign} {bound}" for sign, bound in bounds.items() if bound is not None)
     good = isinstance(value, numbers.Real) and not isinstance(value, bool) and value == value
     if good:
         good = (
@@ -18,7 +19,7 @@ def number(owner, name, value, *, at_least=None, at_most=None, above=None, below
             and (below is None or value < below)
         )
     if not good:
-        refuse(owner, name, f"be a number {rule}".rstrip(), value)
+        refuse(owner, name, rule or f"be a number {limits}".rstrip(), value)
     return value if isinstance(value, int) else float(value)
 
 
@@ -27,6 +28,12 @@ def whole(owner, name, value, *, at_least):
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < at_least:
         refuse(owner, name, f"be a whole number >= {at_least}", value)
     return int(value)
+
+
+def nearest(name, names):
+    """A sentence that proposes the name closest to `name`, or nothing."""
+    close = difflib.get_close_matches(str(name), list(names), n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""
 
 
 def choice(owner, name, value, allowed):

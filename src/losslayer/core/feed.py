@@ -1,10 +1,12 @@
 """From the data of `fit`, `evaluate` and `predict` to named inputs of the graph."""
 
+import contextlib
+
 import keras
 
 from losslayer import backend
-from losslayer.core.errors import DataError, shape_words
-from losslayer.core.objective import nearest
+from losslayer.core import check
+from losslayer.core.errors import DataError, LosslayerError, shape_words
 
 # Where `sample_weight` travels when there is no `y`: Keras's adapters drop it then.
 SAMPLE_WEIGHT = "__sample_weight__"
@@ -53,6 +55,20 @@ def batch(objective, stage, data):
     needed = objective.needed(stage)
     tensors = _checked(objective, stage, needed, x, y, weight)
     return backend.with_equal_rows({n: tensors[n] for n in needed}), y, weight
+
+
+@contextlib.contextmanager
+def shapes_named(tensors, names):
+    """A context whose errors about shapes say which batch it was: layers name only their own."""
+    try:
+        yield
+    except LosslayerError:
+        raise
+    except (ValueError, TypeError, RuntimeError) as error:
+        if "out of memory" in str(error).lower():
+            raise
+        shapes = ", ".join(f"{n} {tuple(tensors[n].shape)}" for n in names)
+        raise DataError(f"Model: the graph refuses a batch of {shapes}: {error}") from error
 
 
 def first_rows(batch, rows):
@@ -120,7 +136,7 @@ def _require(needed, received, stage):
             at_hand = tuple(n for n in received if n != SAMPLE_WEIGHT)
             raise DataError(
                 f"Model: {stage} needs '{name}', for {', '.join(users)}. Received: {at_hand}."
-                f"{nearest(name, at_hand)} Give it by name in x, or in y if it is a label."
+                f"{check.nearest(name, at_hand)} Give it by name in x, or in y if it is a label."
             )
 
 

@@ -24,6 +24,7 @@ from losslayer.core.objective import STAGES, Objective, Term, read_losses, read_
 from losslayer.core.reach import unreached
 from losslayer.core.reduction import ExactMean, mean, sum_dtype, total_and_weight
 from losslayer.core.slices import Slices
+from losslayer.core.weighting import LossWeights, Weighting
 
 # What of Keras runs the steps of a stage.
 FUNCTIONS = {"train_function": "fit", "test_function": "evaluate"}
@@ -71,6 +72,8 @@ class Model(keras.Model):
     _objective: Objective = None  # type: ignore[assignment]  # read by properties that Keras asks for while it constructs the model
     _stage = None  # "fit" or "evaluate" while a step of these is running
     _excluded: frozenset = frozenset()  # ids of variables that this step must not touch
+    _uninspected: typing.Any = frozenset()  # functions whose next batch is the first of its data
+    _check: typing.Any = False
 
     def __init__(self, inputs, outputs, labels=None, *, name=None, **kwargs):
         # Inputs keep their own dtypes: Keras would cast float labels to half precision here.
@@ -113,10 +116,15 @@ class Model(keras.Model):
                 that differ). A list adds each of its losses.
             name: Key in the logs; default: the name of the layer that made it.
             weight: Factor of this loss in the sum that is minimised. What is reported under
-                `name` is without it.
+                `name` is without it. A number, which `loss_weights` can change at any time; a
+                `keras.optimizers.schedules.LearningRateSchedule` or another function from the
+                training step (an int32 scalar that counts from 0) to a scalar, in `keras.ops`; or
+                a `losslayer.weighting.Weighting`, such as `Uncertainty()`, which learns it. `fit`
+                reports the one of the last step as "<name>_weight", unless it has always been 1.
 
         Raises:
-            ArgumentTypeError: `loss` is no tensor of a graph, or `weight` no number.
+            ArgumentTypeError: `loss` is no tensor of a graph.
+            ArgumentError: `weight` is none of these, or the weighting of another loss.
             ObjectiveError: the name is taken, the tensor belongs to another graph, or the model
                 has been compiled.
         """
@@ -168,6 +176,11 @@ class Model(keras.Model):
         self._trained_ids = None
 
     # What the graph consists of
+
+    @property
+    def layers(self):
+        """The layers of the graph."""
+        return [layer for layer in super().layers if not isinstance(layer, Weighting)]
 
     @property
     def inputs(self):
@@ -222,6 +235,27 @@ class Model(keras.Model):
             self._trained_ids = frozenset(id(v) for layer in layers for v in layer.variables)
         ids = self._trained_ids - self._excluded
         return [v for v in variables if id(v) in ids]
+
+    # The weights of the losses
+
+    @property
+    def loss_weights(self):
+        """The weight of each loss in force, by name: a dict of numbers to read and to set.
+
+        `model.loss_weights["nll"] = 0.3` takes effect at the next step; before `compile`, after
+        it, or in a callback while `fit` runs. Nothing is compiled again, the optimizer goes on.
+
+        Raises:
+            UnknownNameError: there is no such loss.
+            ArgumentError: what is set is no number.
+            ObjectiveError: the weight is scheduled or learned, so it can't be set.
+        """
+        return LossWeights({t.name: t.weight for t in self._objective.losses}, self._sync)
+
+    def _sync(self):
+        """Put the values back into the variables: on JAX they are elsewhere while steps run."""
+        if keras.backend.backend() == "jax":
+            self.jax_state_sync()
 
     # Compiling
 
@@ -312,20 +346,29 @@ class Model(keras.Model):
 
     def get_metrics_result(self):
         """The current value of every metric of the running stage, by name."""
-        idle = {t.name for t in self._objective.terms if self._stage not in t.stages}
         results: dict = {}
+        for result in self._reported():
+            twice = set(results) & set(result)
+            if twice:
+                raise ObjectiveError(
+                    f"Model: `name` must differ from the metrics of compile(). Received: "
+                    f"{tuple(twice)} twice. Give the named term another name."
+                )
+            results.update(result)
+        return results
+
+    def _reported(self):
+        """Dicts from name to value: for each metric, and for the weights of the losses."""
+        idle = {t.name for t in self._objective.terms if self._stage not in t.stages}
         for metric in self.metrics:
             if self._stage is None or metric.name not in idle:
                 result = metric.result()
-                result = result if isinstance(result, dict) else {metric.name: result}
-                twice = set(results) & set(result)
-                if twice:
-                    raise ObjectiveError(
-                        f"Model: `name` must differ from the metrics of compile(). Received: "
-                        f"{tuple(twice)} twice. Give the named term another name."
-                    )
-                results.update(result)
-        return results
+                yield result if isinstance(result, dict) else {metric.name: result}
+        for term in self._objective.losses:
+            # A step gives all weights, so that one that is changed later appears in the logs
+            # without another compilation; what nobody asked for is left out of what it gave.
+            if self._stage == "fit" or (self._stage is None and term.weight.is_logged):
+                yield {term.weight_name: ops.copy(term.metric.factor)}
 
     # Data
 
@@ -406,17 +449,10 @@ class Model(keras.Model):
             inputs = feed.inference_inputs(self._objective, inputs)
             return self.inference(inputs, training=training)
         functional, names = self._objective.graph(self._stage)
-        try:
+        with feed.shapes_named(inputs, names):
             if self._slices:
                 return self._slices[self._stage](inputs, training)
             return functional([inputs[n] for n in names], training=training)
-        except LosslayerError:
-            raise
-        except (ValueError, TypeError, RuntimeError) as error:
-            if "out of memory" in str(error).lower():
-                raise
-            shapes = ", ".join(f"{n} {tuple(inputs[n].shape)}" for n in names)
-            raise DataError(f"Model: the graph refuses a batch of {shapes}: {error}") from error
 
     def train_step(self, *state_and_data):
         """One step of `fit`; JAX passes the state before the data."""
@@ -444,7 +480,7 @@ class Model(keras.Model):
 
     def make_train_function(self, force=False):
         """As in Keras; a step that fails leaves the weights as they were."""
-        self._make("train_function", super().make_train_function, force)
+        self._make("train_function", super().make_train_function, force, self._only_logged)
 
     def make_test_function(self, force=False):
         """As in Keras; a step that fails leaves the weights as they were."""
@@ -454,7 +490,15 @@ class Model(keras.Model):
         """As in Keras; a step that fails leaves the weights as they were."""
         self._make("predict_function", super().make_predict_function, force)
 
-    def _make(self, name, make, force):
+    def _only_logged(self, result):
+        """What a training step returned, without the weights that are not reported."""
+        logs = result[0] if isinstance(result, tuple) else result  # on JAX with the state
+        for term in self._objective.losses:
+            if not term.weight.is_logged:
+                logs.pop(term.weight_name, None)
+        return result
+
+    def _make(self, name, make, force, after=lambda result: result):
         old = getattr(self, name)
         make(force)
 
@@ -476,7 +520,7 @@ class Model(keras.Model):
                 self._uninspected.discard(name)
                 for batch in first:
                     self._inspect(FUNCTIONS[name], batch, *given)
-            return made(*given, batches)
+            return after(made(*given, batches))
 
         setattr(self, name, backend.guarded(step, state, DataError))
 
@@ -490,11 +534,12 @@ class Model(keras.Model):
             return held[id(variable)] if held else variable.value
 
         x, _, _ = feed.batch(self._objective, stage, batch)
-        if self._check:
-            self._id_checks[stage](value_of, x)
-        if self._slices and not self._verified:
-            self._slices[stage].verify(value_of, x, max(2, min(self._microbatch_size, 16)))
-            self._verified = True
+        with feed.shapes_named(x, x):
+            if self._check:
+                self._id_checks[stage](value_of, x)
+            if self._slices and not self._verified:
+                self._slices[stage].verify(value_of, x, max(2, min(self._microbatch_size, 16)))
+                self._verified = True
 
     @contextlib.contextmanager
     def _running(self, stage):
@@ -522,9 +567,13 @@ class Model(keras.Model):
         for term, tensors, weights in running:
             if term.is_mean:
                 sums = self._sums(term, tensors[0], weights, sample_weight, rows)
-                term.metric.add(*sums)
                 if term.is_loss:
-                    total = total + term.weight * mean(*sums)
+                    fits = self._stage == "fit"
+                    factor = term.weight.advance() if fits else term.weight.current()
+                    term.metric.add_weighted(*sums, factor)
+                    total = total + factor * mean(*sums)
+                else:
+                    term.metric.add(*sums)
         if self._objective.loss_on_outputs:
             rest = super().compute_loss(x, y, self._packed(outputs), sample_weight, training)
         else:
@@ -598,6 +647,7 @@ class Model(keras.Model):
         """Print the layers, and then each loss and metric: what it needs, whether it is exact."""
         super().summary(*args, **kwargs)
         write = kwargs.get("print_fn") or print
+        self._sync()
         for line in self._objective.describe():
             write(line)
 
@@ -608,7 +658,7 @@ class _TotalLoss(ExactMean):
     def __init__(self, objective):
         super().__init__(name="loss")
         # In a function: Keras would count the named metrics' variables as ours.
-        self._named = lambda: [t.weight * t.metric.result() for t in objective.losses]
+        self._named = lambda: [t.metric.share() for t in objective.losses]
 
     def result(self):
         return sum(self._named(), super().result())

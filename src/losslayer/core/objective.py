@@ -1,13 +1,14 @@
 """The objective of a model: named losses and metrics over tensors of its graph."""
 
-import difflib
 from dataclasses import dataclass, field
 
 import keras
+from keras import ops
 
 from losslayer.core import check, graph
 from losslayer.core.errors import ArgumentTypeError, ObjectiveError, refuse
-from losslayer.core.reduction import ExactMean
+from losslayer.core.reduction import ExactMean, mean
+from losslayer.core.weighting import Weighting, as_weighting
 
 STAGES = ("fit", "evaluate")
 
@@ -20,7 +21,7 @@ class Term:
     tensors: list  # what the metric takes; of an own mean the values alone
     metric: keras.metrics.Metric
     stages: tuple = STAGES
-    weight: float | None = None  # of a loss; None for a metric
+    weight: Weighting | None = None  # of a loss; None for a metric
     sample_weight: object = None  # the tensor of weights, if there is one
 
     @property
@@ -37,6 +38,16 @@ class Term:
     def is_scalar(self):
         """Whether the values have lost their weights: one number per batch."""
         return len(self.tensors) == 1 and not self.tensors[0].shape and self.sample_weight is None
+
+    @property
+    def weight_name(self):
+        """The key in the logs under which `fit` reports the weight of a loss."""
+        return f"{self.name}_weight"
+
+    @property
+    def log_names(self):
+        """The keys in the logs that are this term's."""
+        return (self.name, self.weight_name) if self.is_loss else (self.name,)
 
     @property
     def exactness(self):
@@ -66,27 +77,52 @@ class Term:
             "sample_weight": places.get(id(self.sample_weight)),
             "metric": metric,
             "stages": list(self.stages),
-            "weight": self.weight,
+            "weight": keras.saving.serialize_keras_object(self.weight),
         }
 
     @classmethod
     def from_config(cls, config, tensors):
         """The term over `tensors`, all outputs of the graph, that `get_config` described."""
-        name, metric, weights = config["name"], config["metric"], config["sample_weight"]
+        name, weights = config["name"], config["sample_weight"]
+        weight = keras.saving.deserialize_keras_object(config["weight"])
+        metric = keras.saving.deserialize_keras_object(config["metric"])
+        if metric is None:
+            metric = _OwnMean(name) if weight is None else _LossMean(name)
         return cls(
             name=name,
             tensors=[tensors[place] for place in config["tensors"]],
-            metric=_OwnMean(name)
-            if metric is None
-            else keras.saving.deserialize_keras_object(metric),
+            metric=metric,
             stages=tuple(config["stages"]),
-            weight=config["weight"],
+            weight=weight,
             sample_weight=None if weights is None else tensors[weights],
         )
 
 
 class _OwnMean(ExactMean):
     """The mean that a term reports of itself, as opposed to a metric that the user made."""
+
+
+class _LossMean(_OwnMean):
+    """The mean of a loss, and what it adds to `loss` with a weight that may change at each step.
+
+    share = sum(factor * weights * values) / sum(weights)
+    """
+
+    def __init__(self, name):
+        super().__init__(name=name)
+        self.weighted = self.add_variable((), initializer="zeros", name="weighted")
+        self.weighted_rest = self.add_variable((), initializer="zeros", name="weighted_rest")
+        self.factor = self.add_variable((), initializer="zeros", name="factor")
+
+    def add_weighted(self, total, weight, factor):
+        """Add a weighted sum and its weight; in this step the loss counts `factor` times."""
+        self.add(total, weight)
+        self._add(self.weighted, self.weighted_rest, factor * total)
+        self.factor.assign(ops.stop_gradient(factor))
+
+    def share(self):
+        """What the loss has added to `loss` so far."""
+        return mean(self.weighted + self.weighted_rest, self.weight + self.weight_rest)
 
 
 @dataclass
@@ -129,16 +165,12 @@ class Objective:
 
     def add(self, term):
         """Add a term whose tensors have been checked."""
-        if term.name == "loss" or any(t.name == term.name for t in self.terms):
-            taken = ("loss", *(t.name for t in self.terms))
-            refuse(
-                "Model",
-                "name",
-                f"differ from the names in use, {taken}",
-                term.name,
-                "Give another with name=....",
-                ObjectiveError,
-            )
+        taken = ("loss", *(name for t in self.terms for name in t.log_names))
+        twice = [name for name in term.log_names if name in taken]
+        if twice:
+            rule = f"differ from the names in use, {taken}"
+            advice = f"It would report '{twice[0]}' a second time. Give another with name=...."
+            refuse("Model", "name", rule, term.name, advice, ObjectiveError)
         known = {id(t) for t in self.sources.values()}
         for tensor in term.all_tensors():
             foreign = [t.name for t in graph.needs([tensor])[0] if id(t) not in known]
@@ -152,6 +184,9 @@ class Objective:
         if any(t.metric is term.metric for t in self.terms):
             advice = "Create another one."
             refuse("Model.add_metric", "metric", "be used once", term.metric, advice)
+        if any(t.weight is term.weight for t in self.losses):
+            advice = "Create another one: each loss has a weight of its own."
+            refuse("Model.add_loss", "weight", "be used once", term.weight, advice)
         term.metric.name = term.name
         self.terms.append(term)
         self._found.clear()
@@ -162,13 +197,14 @@ class Objective:
         return _once(self.outputs + read)
 
     def layers(self):
-        """All layers that outputs, losses and metrics need, in a fixed order."""
-        return graph.needs(self.tensors())[1]
+        """All layers that outputs, losses and metrics need, in a fixed order; then weightings."""
+        return graph.needs(self.tensors())[1] + [t.weight for t in self.losses]
 
     def trained_layers(self):
-        """The layers on the way to a loss (and to the outputs, where these have one too)."""
+        """The layers on the way to a loss (or to outputs that have one too), and weightings."""
         tensors = [t for term in self.losses for t in term.all_tensors()]
-        return graph.needs(tensors + (self.outputs if self.loss_on_outputs else []))[1]
+        on_the_way = graph.needs(tensors + (self.outputs if self.loss_on_outputs else []))[1]
+        return on_the_way + [t.weight for t in self.losses]
 
     def needed(self, stage):
         """Who needs which input in a stage: a dict from input name to the labels of terms."""
@@ -209,9 +245,8 @@ class Objective:
         width = max((len(t.name) for t in self.terms), default=0)
         names = {id(t): n for n, t in self.sources.items()}
         for term in self.terms:
-            kind = (
-                f"loss x {term.weight:g}" if term.is_loss else f"metric ({', '.join(term.stages)})"
-            )
+            stages = ", ".join(term.stages)
+            kind = f"loss x {term.weight.describe()}" if term.is_loss else f"metric ({stages})"
             needs = [names[id(t)] for t in graph.needs(term.all_tensors())[0]]
             yield f"{term.name:<{width}}  {kind}, needs {', '.join(needs)}; {term.exactness}"
         own = [layer.name for layer in graph.needs(self.outputs)[1] if _is_ours(layer)]
@@ -249,9 +284,9 @@ def read_losses(loss, name, weight):
 def _own_mean(loss, name, weight):
     owner = "Model.add_loss"
     values, weights = _values_and_weights(owner, loss)
-    check.number(owner, "weight", weight)
+    weight = as_weighting(weight)
     name = _name(owner, name, values)
-    return Term(name, [values], _OwnMean(name), weight=float(weight), sample_weight=weights)
+    return Term(name, [values], _LossMean(name), weight=weight, sample_weight=weights)
 
 
 def read_metric(metric, tensors, name, sample_weight, on):
@@ -317,9 +352,3 @@ def _once(tensors):
 
 def _is_ours(layer):
     return type(layer).__module__.split(".")[0] == __name__.split(".")[0]
-
-
-def nearest(name, names):
-    """A sentence that proposes the name closest to `name`, or nothing."""
-    close = difflib.get_close_matches(str(name), list(names), n=1)
-    return f" Did you mean '{close[0]}'?" if close else ""
