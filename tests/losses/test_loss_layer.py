@@ -43,6 +43,22 @@ def centred(scores):
     return ops.square(scores - ops.mean(scores))
 
 
+@ll.loss_layer(couples_examples=True)
+def centred_among_counted(scores, *, counts, scale=1.0):
+    """Squared distance from the mean of the examples that count."""
+    if counts is None:
+        return scale * ops.square(scores - ops.mean(scores))
+    counts = ops.cast(counts, scores.dtype)
+    total = ops.maximum(ops.sum(counts), 1.0)
+    return scale * ops.square(scores - ops.sum(scores * counts) / total)
+
+
+@ll.loss_layer
+def poisson(log_rate, counts):
+    """A tensor that happens to be called counts."""
+    return ops.exp(log_rate) - counts * log_rate
+
+
 def test_conforms():
     """A layer made of a function passes the same suite as our own."""
 
@@ -155,3 +171,49 @@ def test_lists_of_layers_come_back():
     layer = Summed([ll.losses.CosineSimilarity(), ll.losses.CosineSimilarity()])
     again = Summed.from_config(layer.get_config())
     assert [type(part) for part in again.parts] == [ll.losses.CosineSimilarity] * 2
+
+
+def test_counts_say_who_takes_part():
+    """What couples examples gets those that count, and neither callers nor files know of it."""
+    scores = np.array([1.0, 3.0, 9.0])
+    layer = centred_among_counted()
+    for given, expected in (
+        ({}, (scores - scores.mean()) ** 2),
+        ({"mask": [True, True, False]}, [1, 1, 0]),
+        ({"sample_weight": [2.0, 0.5, 0.0]}, [1, 1, 0]),
+    ):
+        values, _ = layer(scores, **given)
+        np.testing.assert_allclose(ops.convert_to_numpy(values), expected, rtol=1e-6)
+    assert "scale" in layer.get_config()
+    assert "counts" not in layer.get_config()
+    with pytest.raises(ll.ArgumentTypeError, match="`scores` must be given"):
+        layer(scores, counts=np.ones(3, bool))
+
+
+@ll.loss_layer(couples_examples=True)
+def number_that_count(logits, *, counts):
+    """For each token the number of examples that count."""
+    return ops.zeros_like(logits) + ops.sum(ops.cast(counts, logits.dtype))
+
+
+def test_an_example_counts_if_any_element_does():
+    """A mask per token becomes one per example."""
+    mask = np.array([[True, False], [False, True], [False, False]])
+    values, _ = number_that_count()(np.zeros((3, 2)), mask=mask)
+    np.testing.assert_allclose(ops.convert_to_numpy(values), [[2, 0], [0, 2], [0, 0]])
+
+
+def test_counts_may_be_the_name_of_a_tensor():
+    """Only keyword-only it is the one that the base passes on."""
+    values, _ = poisson()(np.zeros(2), counts=np.array([3.0, 4.0]), mask=[True, False])
+    np.testing.assert_allclose(ops.convert_to_numpy(values), [1, 0])
+
+
+def test_layers_with_counts_conform():
+    """Masking is removing for them, which the suite sees; without `counts` it is not."""
+    scores = {"scores": random(1).normal(size=6)}
+    skip = dict.fromkeys(("docstring", "independence"), "a layer of a test, that couples")
+    oracle = lambda scores: (scores - scores.mean()) ** 2
+    assert not check_loss(centred_among_counted(), scores, oracle=oracle, skip=skip).failed
+    with pytest.raises(AssertionError, match="masking: values with examples masked"):
+        check_loss(centred(), scores, only=["masking"])

@@ -62,3 +62,12 @@ def test_focal_keeps_what_is_left_of_a_sure_answer():
     values, _ = run(ll.losses.Focal(gamma=1.0), logits, np.array([0]))
     rest = np.exp(-20.0)  # 1 - p, and -log p, to first order
     np.testing.assert_allclose(values, [rest * rest], rtol=1e-3)
+
+
+def test_in_batch_negatives_of_weight_0_are_no_candidates():
+    """Three orthogonal pairs and one that is masked: -log(e^2 / (e^2 + 2)), whatever it holds."""
+    pairs = np.concatenate([np.eye(3), np.full((1, 3), np.nan)]).astype("float32")
+    layer = ll.losses.InBatchNegatives(temperature=0.5)
+    for given in ({"mask": [1, 1, 1, 0]}, {"sample_weight": [1.0, 2.0, 3.0, 0.0]}):
+        values, _ = run(layer, pairs, pairs, **given)
+        np.testing.assert_allclose(values, [np.log(1 + 2 * np.exp(-2))] * 3 + [0], rtol=1e-6)

@@ -5,15 +5,16 @@ import numbers
 from losslayer.core.errors import ArgumentError, refuse
 
 
-def number(owner, name, value, *, at_least=None, at_most=None, below=None):
+def number(owner, name, value, *, at_least=None, at_most=None, above=None, below=None):
     """`value`, if it is a number within the bounds; an error otherwise."""
-    bounds = {">=": at_least, "<=": at_most, "<": below}
+    bounds = {">=": at_least, ">": above, "<=": at_most, "<": below}
     rule = " and ".join(f"{sign} {bound}" for sign, bound in bounds.items() if bound is not None)
     good = isinstance(value, numbers.Real) and not isinstance(value, bool) and value == value
     if good:
         good = (
             (at_least is None or value >= at_least)
             and (at_most is None or value <= at_most)
+            and (above is None or value > above)
             and (below is None or value < below)
         )
     if not good:

@@ -43,6 +43,11 @@ class LossLayer(keras.layers.Layer):
     float32 is computed and given out. The configuration is read from the signature of
     `__init__`, and the class is registered with Keras, so models that use it load in safe mode.
 
+    A loss that couples the examples of a batch must leave those of weight 0 out altogether: to be
+    masked is to be removed. It takes a keyword-only `counts` for that, `values(self, a, b, *,
+    counts=None)`, which is no tensor that callers give but what the base passes on: boolean,
+    `(batch,)`, True for the examples of which any element has a weight, or None when all count.
+
     Attributes:
         couples_examples: Whether a value depends on other examples of the batch (in-batch
             negatives do). What doesn't may run slice by slice.
@@ -77,7 +82,7 @@ class LossLayer(keras.layers.Layer):
         super().__init__(name=name, dtype=dtype, **kwargs)
         self.supports_masking = True
 
-    def values(self, *tensors):
+    def values(self, *tensors, **counts):
         """One loss value per element, `(batch,)` or `(batch, time)`: what a subclass writes."""
         raise NotImplementedError(f"{type(self).__name__} must define `values(self, ...)`.")
 
@@ -128,7 +133,7 @@ class LossLayer(keras.layers.Layer):
         weights = self._product([*masks, sample_weight])
         if weights is not None:
             tensors = [self._without_uncounted(t, weights) for t in tensors]
-        values = self.values(*tensors)
+        values = self.values(*tensors, **self._counts(weights))
         if not len(values.shape) and type(self).weigh is LossLayer.weigh:
             raise ArgumentError(
                 f"{type(self).__name__}: `values` must return one value per element. Received: a "
@@ -158,7 +163,7 @@ class LossLayer(keras.layers.Layer):
         return cls(**{name: _loaded(value) for name, value in config.items()})
 
     def _in_order(self, tensors, named):
-        signature = inspect.signature(self.values)
+        signature = tensor_signature(self)
         try:
             bound = signature.bind(*tensors, **named)
         except TypeError:
@@ -225,12 +230,30 @@ class LossLayer(keras.layers.Layer):
             weights = factor
         return weights
 
+    def _counts(self, weights):
+        """Which examples take part, as an argument for a `values` that asks for it."""
+        asks = inspect.signature(self.values).parameters.get("counts")
+        if asks is None or asks.kind is not asks.KEYWORD_ONLY:  # a tensor may have that name
+            return {}
+        if weights is None:
+            return {"counts": None}
+        counts = ops.not_equal(weights, 0)
+        return {"counts": ops.any(counts, axis=tuple(range(1, len(counts.shape))))}
+
     def _without_uncounted(self, tensor, weights):
         counts = ops.not_equal(weights, 0)
         while len(counts.shape) > len(tensor.shape):
             counts = ops.any(counts, axis=-1)
         padding = ops.full_like(tensor, self.padding_value)
         return ops.where(expand(counts, len(tensor.shape)), tensor, padding)
+
+
+def tensor_signature(layer):
+    """The signature of `layer.values` without what is keyword-only: the tensors of a caller."""
+    signature = inspect.signature(layer.values)
+    named = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+    kept = [p for p in signature.parameters.values() if p.kind not in named]
+    return signature.replace(parameters=kept)
 
 
 def _speaking(masks, tensors):
@@ -280,11 +303,11 @@ def _is_plain(value):
 def loss_layer(function=None, *, couples_examples=False):
     """Make a loss layer of a plain function of tensors.
 
-    Positional arguments are tensors, keyword-only arguments hyper-parameters. The function
-    returns one value per element; mask, weights, precision and saving are `LossLayer`'s. It
-    replaces a `Lambda` layer, and a function that returns a closure: unlike these, what it makes
-    is saved with its hyper-parameters and loads in safe mode (where the module that defines it
-    has been imported).
+    Positional arguments are tensors, keyword-only arguments hyper-parameters (but for `counts`,
+    which `LossLayer` explains). The function returns one value per element; mask, weights,
+    precision and saving are `LossLayer`'s. It replaces a `Lambda` layer, and a function that
+    returns a closure: unlike these, what it makes is saved with its hyper-parameters and loads in
+    safe mode (where the module that defines it has been imported).
 
     Args:
         function: `function(tensor, ..., *, hyper_parameter=default, ...)`.
@@ -309,7 +332,9 @@ def loss_layer(function=None, *, couples_examples=False):
         return lambda f: loss_layer(f, couples_examples=couples_examples)
     parameters = list(inspect.signature(function).parameters.values())
     tensors = [p for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
-    settings = [p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    named = [p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    settings = [p for p in named if p.name != "counts"]
+    counts = [p for p in named if p.name == "counts"]
     if not tensors or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
         refuse(
             "loss_layer",
@@ -344,11 +369,11 @@ def loss_layer(function=None, *, couples_examples=False):
         [keras_own["self"], *settings, keras_own["name"], keras_own["dtype"], keras_own["kwargs"]]
     )
 
-    def values(self, *args):
-        return function(*args, **{n: getattr(self, n) for n in names})
+    def values(self, *args, **counts):
+        return function(*args, **{n: getattr(self, n) for n in names}, **counts)
 
     values.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [keras_own["self"], *tensors]
+        [keras_own["self"], *tensors, *counts]
     )
     return type(
         function.__name__,

@@ -1,6 +1,6 @@
 """Loss layers, and a plain layer that they build on.
 
-    matching     TripletMargin(margin, similarity), CosineSimilarity
+    matching     TripletMargin(margin, similarity), InBatchNegatives(temperature), CosineSimilarity
     sequence     SequenceCrossEntropy(label_smoothing, per)
     classification   Focal(gamma, alpha)
     latent       KLDivergence()
@@ -12,13 +12,14 @@ Each takes tensors of a graph and gives the pair `(values, weights)`; see `lossl
 from losslayer.losses.classification import Focal
 from losslayer.losses.from_keras import FromKeras, identity
 from losslayer.losses.latent import KLDivergence
-from losslayer.losses.matching import CosineSimilarity, TripletMargin
+from losslayer.losses.matching import CosineSimilarity, InBatchNegatives, TripletMargin
 from losslayer.losses.sequence import SequenceCrossEntropy
 
 __all__ = [
     "CosineSimilarity",
     "Focal",
     "FromKeras",
+    "InBatchNegatives",
     "KLDivergence",
     "SequenceCrossEntropy",
     "TripletMargin",

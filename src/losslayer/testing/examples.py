@@ -1,10 +1,9 @@
 """Example inputs of a loss layer, from what it declares about its arguments."""
 
-import inspect
-
 import numpy as np
 
 from losslayer.core.errors import refuse
+from losslayer.core.layer import tensor_signature
 
 # Different for each axis, so that no check mistakes one for the other.
 _SIZES = {"batch": 6, "time": 5, "dim": 4, "num_negatives": 3, "class": 7, "vocab": 7, "list": 8}
@@ -19,7 +18,7 @@ def example_inputs(layer, seed):
     """
     random = np.random.default_rng(seed)
     arrays = {}
-    for name in inspect.signature(layer.values).parameters:
+    for name in tensor_signature(layer).parameters:
         if name not in layer.axes:
             rule = f"hold example arrays for {name}, whose axes the layer does not declare"
             refuse("check_loss", "inputs", rule, None)

@@ -12,6 +12,7 @@ import numpy as np
 import losslayer
 from losslayer.core import check as rules
 from losslayer.core.errors import LosslayerError
+from losslayer.core.layer import tensor_signature
 from losslayer.testing.registry import check, close
 
 
@@ -123,7 +124,7 @@ def docstring(subject):
     missing = [] if re.search(r"^ {4}\S.* = ", text, re.MULTILINE) else ["an indented formula"]
     for section, names in (
         ("Args:", _settings(cls)),
-        ("Call with:", inspect.signature(subject.layer.values).parameters),
+        ("Call with:", tensor_signature(subject.layer).parameters),
     ):
         listed = re.search(rf"^{section}\n((?:    .*\n|\n)*)", text + "\n", re.MULTILINE)
         for name in names:

@@ -1,7 +1,6 @@
 """The loss layer under test, its example inputs, and the ways in which checks run it."""
 
 import copy
-import inspect
 
 import keras
 import numpy as np
@@ -9,6 +8,7 @@ from keras import ops
 
 from losslayer import backend
 from losslayer.core.errors import refuse
+from losslayer.core.layer import tensor_signature
 from losslayer.core.reduction import mean, total_and_weight
 
 
@@ -176,7 +176,8 @@ class Subject:
 
     def _elements(self):
         try:
-            values = self.layer.values(*map(ops.convert_to_tensor, self.arrays.values()))
+            tensors = map(ops.convert_to_tensor, self.arrays.values())
+            values = self.layer.values(*tensors, **self.layer._counts(None))
             shape = tuple(values.shape)
         except NotImplementedError:  # a layer that writes `call` itself
             shape = self.run()[0].shape
@@ -189,7 +190,7 @@ class Subject:
 
 def _flat(layer, arrays):
     """Arrays by name in the order of `values`; several for one name are numbered."""
-    parameters = inspect.signature(layer.values).parameters
+    parameters = tensor_signature(layer).parameters
     unknown = [n for n in arrays if n not in parameters]
     missing = [n for n, p in parameters.items() if p.default is p.empty and n not in arrays]
     if unknown or missing:
