@@ -116,7 +116,7 @@ def test_order_is_a_function_of_seed_and_epoch():
     assert backwards[::-1] == first
     assert as_lists(pickle.loads(pickle.dumps(data))) == first
     times = [len(batch["text"][0]) for batch in first]
-    assert times != sorted(times), "batches are in order"
+    assert sum(a > b for a, b in itertools.pairwise(times)) > 5, "batches are in order"
     assert plan(0, seed=None) == plan(7, seed=None)
 
 
