@@ -237,8 +237,8 @@ def best_bounds(
     Args:
         lengths: Length of each row.
         count: The largest number of bounds.
-        multiple: All bounds are multiples of this (of a greater power of two of it, where the
-            longest row has thousands of tokens).
+        multiple: All bounds are multiples of this; where rows have thousands of tokens, of this
+            times 2, 4, 8, ...: then as many bounds are tried as before.
 
     Returns:
         The bounds, increasing; all lengths fit in the last.
