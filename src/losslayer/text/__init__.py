@@ -3,9 +3,11 @@
 - `read_table`: named columns of a CSV or TSV file, with errors that name the line;
 - `Tokenizer`: subwords learned from your own texts, in any script;
 - `pad`, `length_batches`: few shapes, little padding;
+- `TokenBatches`: training data of any size as batches of few shapes, by the number of tokens;
 - `new_folder`: a result folder written whole or not at all.
 """
 
+from losslayer.text.buckets import TokenBatches
 from losslayer.text.folder import FolderError, check_replaceable, new_folder
 from losslayer.text.padding import length_batches, pad, padded_length
 from losslayer.text.table import Table, TableError, read_table
@@ -15,6 +17,7 @@ __all__ = [
     "FolderError",
     "Table",
     "TableError",
+    "TokenBatches",
     "Tokenizer",
     "check_replaceable",
     "length_batches",

@@ -19,7 +19,9 @@ def padded_length(length: int, multiple: int = BUCKET, longest: int | None = Non
 
 
 def pad(
-    sequences: Sequence[Sequence[int]], multiple: int = BUCKET, longest: int | None = None
+    sequences: Sequence[Sequence[int] | np.ndarray],
+    multiple: int = BUCKET,
+    longest: int | None = None,
 ) -> np.ndarray:
     """Put token ids into one array, zeros behind the shorter ones.
 
