@@ -14,7 +14,7 @@ LAYERS = [
     ["kernels"],
     ["backend"],
     ["core"],
-    ["losses", "metrics"],
+    ["losses", "metrics", "callbacks"],
     ["testing", "inspect"],
     ["text"],
     ["faq", "seq2seq"],

@@ -3,18 +3,20 @@
 Model         a functional model that owns its objective
 losses        loss layers: tensors in, a value per element and its weight out
 metrics       metrics that are exact over any batches
+callbacks     callbacks for fit: Resume
 loss_layer    makes a loss layer of a plain function
 LossLayer     the base of all loss layers
 testing       check_loss(layer): the checks that every loss of ours passes
 """
 
-from losslayer import losses, metrics
+from losslayer import callbacks, losses, metrics
 from losslayer.core.errors import (
     ArgumentError,
     ArgumentTypeError,
     DataError,
     LosslayerError,
     ObjectiveError,
+    ResumeError,
 )
 from losslayer.core.layer import LossLayer, loss_layer
 from losslayer.core.model import Model
@@ -29,6 +31,8 @@ __all__ = [
     "LosslayerError",
     "Model",
     "ObjectiveError",
+    "ResumeError",
+    "callbacks",
     "loss_layer",
     "losses",
     "metrics",

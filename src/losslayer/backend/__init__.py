@@ -6,6 +6,7 @@ with_equal_rows(tensors)         the tensors, with a check where only the step c
 value_and_gradient(function)     a scalar function that gives its gradient too
 compiled(function)               as `fit` would compile it, and a count of its traces
 fast(function)                   jitted on JAX, as it is elsewhere
+random_state()                   of the engine's own generators; set_random_state(state)
 float64()                        a context in which float64 stays float64
 """
 
@@ -20,6 +21,8 @@ compiled = _engine.compiled
 connected = _engine.connected
 fast = _engine.fast
 guarded = _engine.guarded
+random_state = _engine.random_state
+set_random_state = _engine.set_random_state
 value_and_gradient = _engine.value_and_gradient
 with_equal_rows = _engine.with_equal_rows
 

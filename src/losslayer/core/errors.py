@@ -4,7 +4,8 @@
     ├── ArgumentError     (ValueError) an argument breaks its rule, at construction or at the call
     ├── ArgumentTypeError (TypeError)  the same, of the wrong type
     ├── ObjectiveError    (ValueError) the losses and metrics can't be trained as they are
-    └── DataError         (ValueError) the data of a batch don't fit the graph
+    ├── DataError         (ValueError) the data of a batch don't fit the graph
+    └── ResumeError       (ValueError) a stored run can't be gone on with
 
 One sentence for all of them: ``Class: `argument` must <rule>. Received: argument=<value>. <what to
 do>``. They are raised before the step that would use what is wrong.
@@ -29,6 +30,10 @@ class ObjectiveError(LosslayerError, ValueError):
 
 class DataError(LosslayerError, ValueError):
     """The data of a batch don't fit the graph."""
+
+
+class ResumeError(LosslayerError, ValueError):
+    """A stored run can't be gone on with: it is another one, or nothing of it can be read."""
 
 
 def refuse(owner, argument, rule, received, advice="", error=ArgumentError):
