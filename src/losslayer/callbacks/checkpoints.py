@@ -72,7 +72,7 @@ class Checkpoints:
             ResumeError: There are files, but none is as it was written.
         """
         paths = self._all()
-        damaged = []
+        damaged: list[Path] = []
         for number in reversed(range(len(paths))):
             content = _decoded(paths[number])
             if content is not None:
@@ -121,7 +121,7 @@ def _decoded(path):
         data = path.read_bytes()
     except OSError:
         return None
-    if hashlib.sha256(data).hexdigest() != NAME.fullmatch(path.name)[3]:
+    if f"-{hashlib.sha256(data).hexdigest()}." not in path.name:
         return None
     if not data.startswith(FORMAT):
         raise ResumeError(f"Resume: {path} must be of this format: {FORMAT.decode().strip()}.")

@@ -3,6 +3,7 @@
 import contextlib
 import time
 import warnings
+from typing import Any
 
 import keras
 
@@ -49,13 +50,14 @@ class Resume(FitCallback):
 
     Example:
 
+    >>> import tempfile
     >>> x = keras.Input((3,), name="x")
     >>> prediction = keras.layers.Dense(1)(keras.layers.Dropout(0.5)(x))
     >>> model = losslayer.Model(inputs=x, outputs=prediction)
     >>> model.add_loss(keras.ops.square(prediction - 1), name="error")
     >>> model.compile("adam")
     >>> run = {"x": np.ones((8, 3)), "epochs": 2, "verbose": 0}
-    >>> with tempfile.TemporaryDirectory() as folder:
+    >>> with tempfile.TemporaryDirectory() as folder:  # rather one that outlives the process
     ...     first = model.fit(**run, callbacks=[Resume(folder, verbose=0)])
     ...     again = model.fit(**run, callbacks=[Resume(folder, verbose=0)])
     >>> again.history == first.history
@@ -76,7 +78,9 @@ class Resume(FitCallback):
         self.seed, self.steps, self.seconds = seed, steps, seconds
         self.replays, self.same, self.verbose = replays, same or {}, verbose
         self.interrupted = False
-        self._callbacks = None  # of the running fit
+        self._callbacks: Any = None  # those of the running fit
+        self._stored: Any = None  # the state that is to be restored, and its file
+        self._path: Any = None
 
     # Around fit
 
@@ -89,7 +93,9 @@ class Resume(FitCallback):
         if not model.optimizer.built:  # now, on all engines: its variables are part of the state
             model.optimizer.build(model.trainable_variables)
         epoch, self._epochs = arguments.get("initial_epoch", 0), arguments.get("epochs", 1)
-        begin, self._source = sources.prepare(arguments, self.seed, self.replays)
+        begin, self._source = sources.prepare(
+            arguments, self.seed, self.replays, model.steps_per_execution
+        )
         self._files = Checkpoints(self.folder)
         self._stored, self._path = self._files.read() or (None, None)
         settings = {"seed": self.seed, "same": self.same}

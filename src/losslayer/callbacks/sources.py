@@ -5,6 +5,7 @@ import math
 import types
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -30,7 +31,7 @@ class Source:
     description: dict
     steps: int | None
     batches: Batches | None
-    given: object
+    given: Any
 
     def state(self):
         """The state that the user's source has, or None."""
@@ -49,13 +50,14 @@ class Source:
                 self.given.on_epoch_end()
 
 
-def prepare(arguments, seed, replays):
+def prepare(arguments, seed, replays, in_one=1):
     """The source in `arguments` of `fit`, and the arguments with it as Keras is to get them.
 
     Args:
         arguments: What `fit` was given, by name.
         seed: Fixes the order.
         replays: Whether the user vouches for a source that nobody can go back in.
+        in_one: Steps in one call of the step function.
 
     Returns:
         A function from the epoch at which to begin to the changed arguments; and the `Source`.
@@ -74,7 +76,7 @@ def prepare(arguments, seed, replays):
         _require_vow_of_dataset(x, replays)
         batches = DatasetBatches(x, shuffle=shuffle, **settings)
     else:
-        return _sequential(arguments, x, steps, replays)
+        return _sequential(arguments, x, steps, replays, in_one)
     changed = {"x": batches, "y": None, "sample_weight": None, "steps_per_epoch": None}
     arguments = {**arguments, **changed, "shuffle": False, "validation_split": 0.0}
     source = Source(_description(batches, x, shuffle), batches.steps, batches, x)
@@ -117,7 +119,7 @@ def _require_vow_of_dataset(dataset, replays):
         )
 
 
-def _sequential(arguments, x, steps, replays):
+def _sequential(arguments, x, steps, replays, in_one):
     """A source that is read from its beginning."""
     if "grain" not in _packages(x) and not replays:
         raise ResumeError(
@@ -130,7 +132,9 @@ def _sequential(arguments, x, steps, replays):
     def begin(epoch):
         if steps is None:  # each epoch reads the source from its beginning
             return {**arguments, "shuffle": False}
-        return {**arguments, "shuffle": False, "x": _from(x, epoch * steps)}
+        # The last call of an epoch makes all its steps, also those beyond `steps_per_epoch`.
+        read = math.ceil(steps / in_one) * in_one
+        return {**arguments, "shuffle": False, "x": _from(x, epoch * read)}
 
     description = {"source": type(x).__name__, "steps_per_epoch": steps}
     return begin, Source(description, steps or _length(x), None, x)

@@ -177,7 +177,7 @@ def split(arrays, share):
 
 
 def as_array(data):
-    """`data` as an array whose rows can be picked, as Keras takes it: floats are of its `floatx`."""
+    """`data` as an array whose rows can be picked; floats are of Keras's `floatx`, as it does."""
     if hasattr(data, "to_numpy"):  # a table; a single column is (rows, 1)
         data = data.to_numpy()
         data = data[:, None] if data.ndim == 1 else data
