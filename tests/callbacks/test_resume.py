@@ -112,8 +112,10 @@ def test_other_callbacks_go_on(tmp_path):
     """Early stopping, a learning rate that falls, counters: each step is seen once."""
 
     def callbacks():
-        stopping = keras.callbacks.EarlyStopping("val_error", patience=2, restore_best_weights=True)
-        falling = keras.callbacks.ReduceLROnPlateau("val_error", patience=1, min_delta=9.0)
+        stopping = keras.callbacks.EarlyStopping(
+            "val_error", 0, 2, mode="min", restore_best_weights=True
+        )
+        falling = keras.callbacks.ReduceLROnPlateau("val_error", 0.5, 1, mode="min", min_delta=9.0)
         # From the running value: going back to the epoch's start must not do it twice.
         shrinking = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.9)
         return [stopping, falling, shrinking, Counting()]

@@ -16,7 +16,7 @@ class PassingOver:
         steps: Steps that one call makes.
         is_passing: Whether the running step was made by an earlier process.
         logs: What the last one of these returned.
-        arrive: Called once, before the first step that is made.
+        arrive: Called before each step that is made.
     """
 
     def __init__(self, step_function, steps, is_passing, logs, arrive):
@@ -27,9 +27,7 @@ class PassingOver:
     def __call__(self, *state_and_data):
         """As the step function; JAX passes the state before the data."""
         if not self.is_passing():
-            if self.arrive:
-                self.arrive()
-                self.arrive = None
+            self.arrive()
             return self.step_function(*state_and_data)
         *state, data = state_and_data
         if hasattr(data, "__next__"):  # PyTorch has the batch by now, the others have an iterator

@@ -81,6 +81,7 @@ class Resume(FitCallback):
         self._callbacks: Any = None  # those of the running fit
         self._stored: Any = None  # the state that is to be restored, and its file
         self._path: Any = None
+        self._random: Any = None  # the state of the engine's generator at the place in the epoch
 
     # Around fit
 
@@ -112,7 +113,7 @@ class Resume(FitCallback):
             with interruptible() as self._pressed:
                 yield {**arguments, "callbacks": self._callbacks}
         finally:
-            self._callbacks = self._source = self._stored = None
+            self._callbacks = self._source = self._stored = self._random = None
             if isinstance(model.train_function, PassingOver):
                 model.train_function = model.train_function.step_function
 
@@ -161,9 +162,9 @@ class Resume(FitCallback):
                 model.steps_per_execution,
                 is_passing=lambda: self._callbacks.passing,
                 logs=stored["logs"],
-                # A loader of PyTorch draws from its generator when an epoch begins.
-                arrive=lambda: backend.set_random_state(stored["random"]),
+                arrive=self._arrive,
             )
+            self._random = stored["random"]
 
     def on_epoch_begin(self, epoch, logs=None):
         """Go to the place in the data; undo what an epoch's beginning does to a restored state."""
@@ -193,6 +194,17 @@ class Resume(FitCallback):
             return True
         return self.seconds is not None and time.monotonic() - self._saved_at >= self.seconds
 
+    def on_test_begin(self, logs=None):
+        """All steps of the epoch may have been passed over."""
+        self._arrive()
+
+    def _arrive(self):
+        # On PyTorch the loader draws from the engine's generator when the epoch begins, so that is
+        # put back last of all.
+        state, self._random = self._random, None
+        if state is not None:
+            backend.set_random_state(state)
+
     def on_test_batch_end(self, batch, logs=None):
         """Leave a validation whose numbers nobody will see."""
         if self.interrupted:
@@ -200,6 +212,7 @@ class Resume(FitCallback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Store the state between two epochs."""
+        self._arrive()
         self._save(epoch + 1, 0, stopped=self._model.stop_training)
         if self._pressed():
             self._stop()

@@ -35,7 +35,7 @@ class Batches(keras.utils.PyDataset):
             refuse("Model.fit", "steps_per_epoch", "be given when the data have no end", None)
         self.length, self.steps, self.seed = length, steps or length, seed
         self._running = False
-        self._order = (None, None)
+        self._order: tuple = (None, None)
         self.begin(0)
 
     def begin(self, epoch, start=0):
@@ -98,9 +98,10 @@ class ArrayBatches(Batches):
     """
 
     def __init__(self, x, y=None, sample_weight=None, *, batch_size=32, shuffle=True, **settings):
-        if sample_weight is not None and keras.tree.is_nested(y):
-            if not keras.tree.is_nested(sample_weight):  # one weight per row is meant for all
-                sample_weight = keras.tree.map_structure(lambda _: sample_weight, y)
+        nested = keras.tree.is_nested
+        if sample_weight is not None and nested(y) and not nested(sample_weight):
+            # One weight per row is meant for all.
+            sample_weight = keras.tree.map_structure(lambda _: sample_weight, y)
         given = [x] if y is None else [x, y] if sample_weight is None else [x, y, sample_weight]
         self.arrays = tuple(keras.tree.map_structure(as_array, part) for part in given)
         self.rows = keras.tree.flatten(self.arrays)[0].shape[0]

@@ -62,7 +62,7 @@ class Triplets(keras.utils.PyDataset):
         self.wrong = candidates[rows, generator.integers(0, nearest, len(rows))]
 
     def get_state(self) -> dict[str, Any]:
-        """What the epoch's batches depend on: wrong titles may come from the weights at its start."""
+        """What the epoch's batches depend on; wrong titles may come from its first weights."""
         return {"epoch": self.epoch, "wrong": self.wrong}
 
     def set_state(self, state: dict[str, Any]) -> None:
