@@ -15,7 +15,13 @@ import losslayer.testing
 def _public():
     """Every public class and function by its full name, and the modules that list them."""
     found = {}
-    for module in (losslayer, losslayer.losses, losslayer.metrics, losslayer.testing):
+    for module in (
+        losslayer,
+        losslayer.callbacks,
+        losslayer.losses,
+        losslayer.metrics,
+        losslayer.testing,
+    ):
         found[module.__name__] = module
         for name in module.__all__:
             thing = getattr(module, name)

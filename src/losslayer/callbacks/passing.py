@@ -16,19 +16,19 @@ class PassingOver:
         steps: Steps that one call makes.
         is_passing: Whether the running step was made by an earlier process.
         logs: What the last one of these returned.
-        arrive: Called before each step that is made.
+        pass_over: Called in each step that is not made.
     """
 
-    def __init__(self, step_function, steps, is_passing, logs, arrive):
+    def __init__(self, step_function, steps, is_passing, logs, pass_over):
         self.step_function = step_function
         self.steps, self.is_passing, self.logs = steps, is_passing, logs
-        self.arrive = arrive
+        self.pass_over = pass_over
 
     def __call__(self, *state_and_data):
         """As the step function; JAX passes the state before the data."""
         if not self.is_passing():
-            self.arrive()
             return self.step_function(*state_and_data)
+        self.pass_over()
         *state, data = state_and_data
         if hasattr(data, "__next__"):  # PyTorch has the batch by now, the others have an iterator
             for _ in range(self.steps):

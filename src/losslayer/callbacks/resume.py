@@ -81,7 +81,7 @@ class Resume(FitCallback):
         self._callbacks: Any = None  # those of the running fit
         self._stored: Any = None  # the state that is to be restored, and its file
         self._path: Any = None
-        self._random: Any = None  # the state of the engine's generator at the place in the epoch
+        self._random: Any = None
 
     # Around fit
 
@@ -113,7 +113,7 @@ class Resume(FitCallback):
             with interruptible() as self._pressed:
                 yield {**arguments, "callbacks": self._callbacks}
         finally:
-            self._callbacks = self._source = self._stored = self._random = None
+            self._callbacks = self._source = self._stored = None
             if isinstance(model.train_function, PassingOver):
                 model.train_function = model.train_function.step_function
 
@@ -162,9 +162,8 @@ class Resume(FitCallback):
                 model.steps_per_execution,
                 is_passing=lambda: self._callbacks.passing,
                 logs=stored["logs"],
-                arrive=self._arrive,
+                pass_over=lambda: backend.set_random_state(stored["random"]),
             )
-            self._random = stored["random"]
 
     def on_epoch_begin(self, epoch, logs=None):
         """Go to the place in the data; undo what an epoch's beginning does to a restored state."""
@@ -176,6 +175,15 @@ class Resume(FitCallback):
             batches.begin(epoch, start)
         if start:
             self._restore(stored)
+        # On PyTorch, loaders draw from the engine's generator when they begin: in each epoch, or
+        # only in the first one of a process. No step is to depend on that.
+        self._random = backend.random_state()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Before the first step that this epoch makes, undo what a loader has drawn."""
+        if self._random is not None:
+            backend.set_random_state(self._random)
+            self._random = None
 
     def on_train_batch_end(self, batch, logs=None):
         """Store the state if it is time, and end the training if that was asked for."""
@@ -194,17 +202,6 @@ class Resume(FitCallback):
             return True
         return self.seconds is not None and time.monotonic() - self._saved_at >= self.seconds
 
-    def on_test_begin(self, logs=None):
-        """All steps of the epoch may have been passed over."""
-        self._arrive()
-
-    def _arrive(self):
-        # On PyTorch the loader draws from the engine's generator when the epoch begins, so that is
-        # put back last of all.
-        state, self._random = self._random, None
-        if state is not None:
-            backend.set_random_state(state)
-
     def on_test_batch_end(self, batch, logs=None):
         """Leave a validation whose numbers nobody will see."""
         if self.interrupted:
@@ -212,7 +209,6 @@ class Resume(FitCallback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Store the state between two epochs."""
-        self._arrive()
         self._save(epoch + 1, 0, stopped=self._model.stop_training)
         if self._pressed():
             self._stop()
