@@ -183,7 +183,7 @@ def test_a_missing_extra_is_named(capsys, monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
-def test_ctrl_c_keeps_what_was_learned(place):
+def test_ctrl_c_keeps_what_was_learned(place, capsys):
     """An interrupt during training ends it early; a model is saved and said to be unfinished."""
     line = [sys.executable, "-m", "losslayer.cli", "faq", "train", "train.csv", "--json"]
     process = subprocess.Popen(
@@ -203,3 +203,32 @@ def test_ctrl_c_keeps_what_was_learned(place):
     assert result["epochs"] < 5000
     assert "Stopped early" in err
     assert np.load(place / "m" / "vectors.npy").shape[0] == 2
+    assert list((place / "m.partial").glob("*.run"))
+    # Fewer epochs are another training, with another course of the learning rate.
+    code, _, err = run(capsys, "faq", "train", "train.csv", "--epochs", 2, "--out", "m")
+    assert code == 2
+    assert "same.settings.epochs: 5000 then, 2 now" in err
+    anew = ["--epochs", 2, "--out", "m", "--overwrite"]
+    code, _, err = run(capsys, "faq", "train", "train.csv", *anew)
+    assert (code, "starting anew" in err) == (0, True)
+    assert not (place / "m.partial").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+def test_the_same_command_goes_on_after_a_kill(place):
+    """What a killed training had reached is not made again."""
+    line = [sys.executable, "-m", "losslayer.cli", "faq", "train", "train.csv"]
+    line += ["--epochs", "30", "--out", "m"]
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    for text in process.stderr:
+        if "epoch  3" in text:
+            process.kill()
+            break
+    process.communicate(timeout=120)
+    assert not (place / "m").exists()
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "going on with it" in done.stderr
+    assert "epoch  1/30" not in done.stderr
+    assert "epoch 30/30" in done.stderr
+    assert sorted(path.name for path in place.iterdir()) == ["m", "train.csv"]

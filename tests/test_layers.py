@@ -14,7 +14,7 @@ LAYERS = [
     ["kernels"],
     ["backend"],
     ["core"],
-    ["losses", "metrics", "weighting"],
+    ["losses", "metrics", "weighting", "callbacks"],
     ["testing", "inspect"],
     ["text"],
     ["faq", "seq2seq"],

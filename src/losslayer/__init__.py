@@ -3,19 +3,21 @@
 Model         a functional model that owns its objective
 losses        loss layers: tensors in, a value per element and its weight out
 metrics       metrics that are exact over any batches
+callbacks     callbacks for fit: Resume
 loss_layer    makes a loss layer of a plain function
 LossLayer     the base of all loss layers
 weighting     what a loss is multiplied with, beside numbers and schedules: learned weights
 testing       check_loss(layer): the checks that every loss of ours passes
 """
 
-from losslayer import losses, metrics, weighting
+from losslayer import callbacks, losses, metrics, weighting
 from losslayer.core.errors import (
     ArgumentError,
     ArgumentTypeError,
     DataError,
     LosslayerError,
     ObjectiveError,
+    ResumeError,
     UnknownNameError,
 )
 from losslayer.core.layer import LossLayer, loss_layer
@@ -31,7 +33,9 @@ __all__ = [
     "LosslayerError",
     "Model",
     "ObjectiveError",
+    "ResumeError",
     "UnknownNameError",
+    "callbacks",
     "loss_layer",
     "losses",
     "metrics",

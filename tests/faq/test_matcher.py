@@ -9,8 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 
+import losslayer as ll
 from losslayer.faq import Matcher, read_examples
-from losslayer.faq.interrupt import interruptible
 from losslayer.text import FolderError
 
 FILES = [
@@ -88,25 +88,34 @@ def test_the_same_seed_gives_the_same_matcher(table, small):
     assert len(lines) == 2 * 3
 
 
-def test_stopping_keeps_what_was_learned(table, small):
-    """A stop after the third step ends the training; the matcher works."""
-    steps = iter([False, False, True])
-    settings = dataclasses.replace(small, batch_size=8)
-    matcher = Matcher.train(read_examples(table), settings, stop=lambda: next(steps))
-    assert len(matcher.history["triplet"]) == 1
-    assert len(matcher.ask(["card"], 2)[0]) == 2
-
-
-def test_ctrl_c_is_noted_once_and_raised_twice():
-    """The first interrupt is a request, the second is Python's; afterwards all is as before."""
-    before = signal.getsignal(signal.SIGINT)
-    with interruptible() as pressed:
-        assert not pressed()
-        os.kill(os.getpid(), signal.SIGINT)
-        assert pressed()
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+def test_it_goes_on_where_it_was_stopped(table, small, tmp_path):
+    """Ctrl-C keeps what was learned; the same call goes on and ends as if it had not been."""
+    known = read_examples(table)
+    settings = dataclasses.replace(small, epochs=4, batch_size=8)
+    whole = Matcher.train(known, settings, resume=tmp_path / "whole")
+    stopped = Matcher.train(
+        known,
+        settings,
+        report=lambda line: os.kill(os.getpid(), signal.SIGINT) if " 3/4 " in line else None,
+        resume=tmp_path / "parts",
+    )
+    assert stopped.interrupted
+    assert len(stopped.history["triplet"]) == 3
+    assert len(stopped.ask(["card"], 2)[0]) == 2
+    lines = []
+    again = Matcher.train(known, settings, report=lines.append, resume=tmp_path / "parts")
+    assert len(lines) == 1
+    assert not again.interrupted
+    for name in ("loss", "triplet", "in_order"):
+        assert again.history[name] == whole.history[name]
+    np.testing.assert_array_equal(again.vectors, whole.vectors)
+    other = dataclasses.replace(settings, margin=0.3)
+    with pytest.raises(ll.ResumeError, match="same.settings.margin: 0.2 then, 0.3 now"):
+        Matcher.train(known, other, resume=tmp_path / "parts")
+    fewer = dataclasses.replace(known, questions=known.questions[::-1])
+    with pytest.raises(ll.ResumeError, match="same.examples"):
+        Matcher.train(fewer, settings, resume=tmp_path / "parts")
 
 
 def test_encoders_need_no_losslayer(trained, tmp_path):

@@ -61,6 +61,17 @@ def test_epochs_differ_and_repeat(triplets):
     assert (first["wrong"] != second["wrong"]).any()
 
 
+def test_state_brings_an_epoch_back(triplets):
+    """Wrong titles that came from scores are there again without them."""
+    generator = np.random.default_rng(1)
+    triplets.begin(3, generator.normal(size=(100, ENTRIES)))
+    drawn, state = epoch(triplets)[0], triplets.get_state()
+    triplets.begin(0)
+    triplets.set_state(state)
+    for name, values in epoch(triplets)[0].items():
+        np.testing.assert_array_equal(values, drawn[name])
+
+
 def test_word_dropout_hides_tokens_but_no_padding(triplets):
     """About that share of the tokens become unknown, others each epoch; padding stays."""
     triplets.settings = dataclasses.replace(triplets.settings, word_dropout=0.25)

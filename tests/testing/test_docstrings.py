@@ -17,6 +17,7 @@ def _public():
     found = {}
     for module in (
         losslayer,
+        losslayer.callbacks,
         losslayer.losses,
         losslayer.metrics,
         losslayer.weighting,

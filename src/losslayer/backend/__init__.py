@@ -10,6 +10,7 @@ pruned(function)                 compiled, so that only what its results need is
 traced(function, *args)          run for what Python sees of it, computing as little as can be
 compiled(function)               as `fit` would compile it, and a count of its traces
 fast(function)                   jitted on JAX, as it is elsewhere
+random_state()                   of the engine's own generators; set_random_state(state)
 float64()                        a context in which float64 stays float64
 """
 
@@ -27,6 +28,8 @@ guarded = _engine.guarded
 in_slices = _engine.in_slices
 peek = _engine.peek
 pruned = _engine.pruned
+random_state = _engine.random_state
+set_random_state = _engine.set_random_state
 traced = _engine.traced
 value_and_gradient = _engine.value_and_gradient
 with_equal_rows = _engine.with_equal_rows

@@ -174,3 +174,12 @@ def compiled(function):
 def float64():
     """A context in which the engine keeps float64 as it is."""
     return jax.enable_x64(True)
+
+
+def random_state():
+    """Nothing: what Keras draws here depends on its seed generators alone."""
+    return []
+
+
+def set_random_state(state):
+    """There is none."""

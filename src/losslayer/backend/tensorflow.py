@@ -227,3 +227,12 @@ def compiled(function):
 def float64():
     """The engine keeps float64 as it is."""
     return contextlib.nullcontext()
+
+
+def random_state():
+    """Nothing: what Keras draws here depends on its seed generators alone."""
+    return []
+
+
+def set_random_state(state):
+    """There is none."""

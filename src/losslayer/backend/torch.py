@@ -20,8 +20,10 @@ def connected(function, variables):
     Returns:
         For each scalar a list of bools, one per variable.
     """
+    state = random_state()
     with torch.enable_grad():
         scalars = function(variables)
+    set_random_state(state)  # a dropout has drawn from it
     flags = []
     for scalar in scalars:
         if not variables or not torch.is_tensor(scalar) or not scalar.requires_grad:
@@ -135,3 +137,17 @@ def compiled(function):
 def float64():
     """The engine keeps float64 as it is."""
     return contextlib.nullcontext()
+
+
+def random_state():
+    """The state of the engine's own generators, which Keras's dropout draws from here."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return [torch.get_rng_state().numpy(), *(state.numpy() for state in cuda)]
+
+
+def set_random_state(state):
+    """Undo what has been drawn since `random_state` returned `state`."""
+    cpu, *cuda = (torch.from_numpy(values) for values in state)
+    torch.set_rng_state(cpu)
+    if cuda:
+        torch.cuda.set_rng_state_all(cuda)

@@ -5,7 +5,8 @@
     ├── ArgumentTypeError (TypeError)  the same, of the wrong type
     ├── ObjectiveError    (ValueError) the losses and metrics can't be trained as they are
     ├── DataError         (ValueError) the data of a batch don't fit the graph
-    └── UnknownNameError  (KeyError)   there is nothing of this name
+    ├── UnknownNameError  (KeyError)   there is nothing of this name
+    └── ResumeError       (ValueError) a stored run can't be gone on with
 
 One sentence for all of them: ``Class: `argument` must <rule>. Received: argument=<value>. <what to
 do>``. They are raised before the step that would use what is wrong.
@@ -36,6 +37,10 @@ class UnknownNameError(LosslayerError, KeyError):
     """There is nothing of this name."""
 
     __str__ = Exception.__str__  # a KeyError would put the message in quotes
+
+
+class ResumeError(LosslayerError, ValueError):
+    """A stored run can't be gone on with: it is another one, or nothing of it can be read."""
 
 
 def refuse(owner, argument, rule, received, advice="", error=ArgumentError):

@@ -11,7 +11,7 @@ from keras import ops
 
 from losslayer import backend
 from losslayer.core import check as checks
-from losslayer.core import feed, graph
+from losslayer.core import feed, fitting, graph
 from losslayer.core.errors import (
     ArgumentTypeError,
     DataError,
@@ -386,7 +386,8 @@ class Model(keras.Model):
             validation = feed.arrays(self._objective, ["evaluate"], dict(zip(names, unpacked)))
             if feed.are_arrays(validation["x"]):
                 given["validation_data"] = tuple(map(validation.get, names))
-        return super().fit(**given)
+        with fitting.prepared(self, given) as given:
+            return super().fit(**given)
 
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, *args, **kwargs):

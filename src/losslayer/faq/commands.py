@@ -1,5 +1,6 @@
 """`losslayer faq train` and `losslayer faq ask`."""
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -11,8 +12,8 @@ from typing import Annotated, Any
 import keras
 import typer
 
+import losslayer as ll
 from losslayer.faq.entries import read_examples
-from losslayer.faq.interrupt import interruptible
 from losslayer.faq.matcher import Answer, Matcher
 from losslayer.faq.ranking import baselines
 from losslayer.faq.settings import Settings
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 
 DEFAULT = Path("runs/faq")
+STATES = "*.run"  # the files of ll.callbacks.Resume
 
 
 @app.command()
@@ -64,11 +66,14 @@ def train(
 
         losslayer faq ask --model runs/faq "my card isn't here"
 
-    Ctrl-C ends the training early and keeps what has been learned so far.
+    Ctrl-C ends the training early and keeps what has been learned so far. The same
+    command then goes on where it was; so it does after any other end.
     """
     started = time.perf_counter()
     check_replaceable(out, MARKER)
-    if (out / MARKER).exists() and not overwrite:
+    state = out.with_name(f"{out.name}.partial")
+    goes_on = any(state.glob(STATES))
+    if (out / MARKER).exists() and not overwrite and not goes_on:
         raise FolderError(f"{out}: holds a model already. Add --overwrite to replace it")
     known = read_examples(table, question, entry, title)
     tested = read_examples(test, question, entry, entries=known.entries) if test else None
@@ -77,13 +82,24 @@ def train(
         f"Training on {keras.config.backend()}; the first epoch compiles the model."
     )
     settings = dataclasses.replace(Settings(), epochs=epochs, seed=seed)
-    with interruptible() as interrupted:
-        matcher = Matcher.train(known, settings, report=_note, stop=interrupted)
-    if interrupted():
-        _note("Stopped early, what has been learned so far is kept.")
+    if goes_on:
+        _note(f"{state}: holds a training that ended early; going on with it.")
+    try:
+        matcher = Matcher.train(known, settings, report=_note, resume=state)
+    except ll.ResumeError as problem:
+        if not overwrite:
+            advice = "Add --overwrite to start anew, or give another --out"
+            raise FolderError(f"{state}: {problem} {advice}") from problem
+        _note(f"{state}: holds another training, or none that can be read; starting anew.")
+        _remove(state)
+        matcher = Matcher.train(known, settings, report=_note, resume=state)
+    if matcher.interrupted:
+        _note("Stopped early, what has been learned so far is kept; the same command goes on.")
     if tested is not None:
         matcher.metrics = {"this model": matcher.evaluate(tested), **baselines(known, tested)}
     matcher.save(out)
+    if not matcher.interrupted:
+        _remove(state)
     seconds = time.perf_counter() - started
     if as_json:
         result = {
@@ -92,8 +108,8 @@ def train(
             "entries": len(known.entries),
             "test_questions": len(tested) if tested else 0,
             "metrics": matcher.metrics,
-            "epochs": len(matcher.history["triplet"]),
-            "interrupted": interrupted(),
+            "epochs": len(matcher.history.get("triplet", [])),
+            "interrupted": matcher.interrupted,
             "seconds": round(seconds, 1),
         }
         print(json.dumps(result))
@@ -139,6 +155,14 @@ def ask(
             print(json.dumps({"question": asked, "answers": found}, ensure_ascii=False), flush=True)
         else:
             print(_answers_text(asked, answers), flush=True)
+
+
+def _remove(state: Path) -> None:
+    """Remove the stored states, and their folder if nothing else is in it."""
+    for path in state.glob(STATES):
+        path.unlink()
+    with contextlib.suppress(OSError):
+        state.rmdir()
 
 
 def _note(line: str) -> None:

@@ -1,5 +1,7 @@
 """FAQ entries, and the questions that are known to belong to them."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -33,6 +35,11 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.questions)
+
+    def digest(self) -> str:
+        """A text that other questions, entries or titles would make another."""
+        content = [self.questions, self.right.tolist(), self.entries]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def title_of(id: str) -> str:

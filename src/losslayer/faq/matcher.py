@@ -1,13 +1,14 @@
 """The matcher: train, ask, evaluate, save, load."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from os import PathLike
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
+import losslayer as ll
 from losslayer.faq import store
 from losslayer.faq.entries import Entry, Examples
 from losslayer.faq.model import build
@@ -44,6 +45,7 @@ class Matcher:
         settings: What it was trained with.
         history: For each figure of the training its value per epoch.
         metrics: What was measured, by name of the method; `save` writes it too.
+        interrupted: Whether Ctrl-C ended the training early.
     """
 
     question_encoder: keras.Model
@@ -54,6 +56,7 @@ class Matcher:
     settings: Settings
     history: dict[str, list[float]] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    interrupted: bool = False
 
     @classmethod
     def train(
@@ -61,7 +64,7 @@ class Matcher:
         examples: Examples,
         settings: Settings | None = None,
         report: Callable[[str], None] = lambda line: None,
-        stop: Callable[[], bool] = lambda: False,
+        resume: str | PathLike[str] | None = None,
     ) -> "Matcher":
         """Learn from questions whose right entry is known.
 
@@ -69,8 +72,12 @@ class Matcher:
             examples: What `read_examples` returns, or `losslayer.faq.examples`.
             settings: Settings of the run; without it the defaults.
             report: Called with lines of text about the progress.
-            stop: Called after each step; when it returns true, training ends
-                there and what has been learned so far is returned.
+            resume: A folder for the state of the training. If it holds one, the
+                training goes on there; Ctrl-C ends it after the step that is
+                running, and what has been learned so far is returned.
+
+        Raises:
+            losslayer.ResumeError: If the folder holds the state of another training.
         """
         settings = settings or Settings()
         titles = [entry.title for entry in examples.entries]
@@ -83,12 +90,16 @@ class Matcher:
             pad(title_tokens, multiple=8, longest=settings.longest),
             settings,
         )
-        curriculum = Curriculum(models, triplets, report, stop)
+        curriculum = Curriculum(models, triplets, report)
+        callbacks: list[keras.callbacks.Callback] = [curriculum]
+        if resume is not None:
+            same = {"settings": asdict(settings), "examples": examples.digest()}
+            callbacks.append(ll.callbacks.Resume(resume, same=same, verbose=0))
         steps = settings.epochs * len(triplets)
         rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps, alpha=0.1)
         models.training.compile(keras.optimizers.Adam(rate))
         models.training.fit(
-            triplets, epochs=settings.epochs, callbacks=[curriculum], shuffle=False, verbose=0
+            triplets, epochs=settings.epochs, callbacks=callbacks, shuffle=False, verbose=0
         )
         vectors = unit_vectors(models.answer, title_tokens, settings.longest)
         return cls(
@@ -99,6 +110,7 @@ class Matcher:
             vectors,
             settings,
             curriculum.history,
+            interrupted=any(getattr(c, "interrupted", False) for c in callbacks),
         )
 
     def scores(self, questions: Sequence[str]) -> np.ndarray:

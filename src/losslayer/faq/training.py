@@ -22,7 +22,6 @@ class Curriculum(keras.callbacks.Callback):
         models: The model in training and its encoders.
         triplets: The data that `fit` reads.
         report: Called with a line of text at the end of each epoch.
-        stop: Called after each step; when it returns true, training ends there.
     """
 
     def __init__(
@@ -30,13 +29,11 @@ class Curriculum(keras.callbacks.Callback):
         models: Models,
         triplets: Triplets,
         report: Callable[[str], None],
-        stop: Callable[[], bool],
     ) -> None:
         super().__init__()
         self.models = models
         self.triplets = triplets
         self.report = report
-        self.stop = stop
         self.history: dict[str, list[float]] = {}
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -46,10 +43,14 @@ class Curriculum(keras.callbacks.Callback):
         scores = self.scores() if epoch >= settings.random_epochs else None
         self.triplets.begin(epoch, scores)
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """End the training after this step if that was asked for."""
-        if self.stop():
-            self.model.stop_training = True
+    def get_state(self) -> dict[str, Any]:
+        """The figures so far, and the seconds that the running epoch has taken."""
+        return {"history": self.history, "seconds": time.perf_counter() - self.started}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go back to what `get_state` returned."""
+        self.history = state["history"]
+        self.started = time.perf_counter() - state["seconds"]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Note the epoch's figures and report them."""

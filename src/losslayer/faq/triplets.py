@@ -1,6 +1,7 @@
 """What the matcher is trained on: a question, its right title and a wrong one."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -59,6 +60,15 @@ class Triplets(keras.utils.PyDataset):
         scores[rows, self.right] = -np.inf
         candidates = np.argpartition(-scores, nearest - 1, axis=1)[:, :nearest]
         self.wrong = candidates[rows, generator.integers(0, nearest, len(rows))]
+
+    def get_state(self) -> dict[str, Any]:
+        """What the epoch's batches depend on; wrong titles may come from its first weights."""
+        return {"epoch": self.epoch, "wrong": self.wrong}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go back to what `get_state` returned."""
+        self.begin(state["epoch"])
+        self.wrong = state["wrong"]
 
     def __len__(self) -> int:
         return len(self.batches)
