@@ -8,6 +8,8 @@ in_slices(function, ...)         slice by slice, with each slice computed again 
 peek(batches, count)             what a step is about to read, and the batches with it
 pruned(function)                 compiled, so that only what its results need is computed
 traced(function, *args)          run for what Python sees of it, computing as little as can be
+process()                        the number of this process, and how many there are
+gathered(numbers)                whole numbers of all processes
 compiled(function)               as `fit` would compile it, and a count of its traces
 fast(function)                   jitted on JAX, as it is elsewhere
 random_state()                   of the engine's own generators; set_random_state(state)
@@ -26,7 +28,9 @@ connected = _engine.connected
 fast = _engine.fast
 guarded = _engine.guarded
 in_slices = _engine.in_slices
+gathered = _engine.gathered
 peek = _engine.peek
+process = _engine.process
 pruned = _engine.pruned
 random_state = _engine.random_state
 set_random_state = _engine.set_random_state

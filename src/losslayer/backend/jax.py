@@ -4,7 +4,9 @@ import itertools
 
 import jax
 import jax.numpy as jnp
+import keras
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.extend.core import Literal
 
 from losslayer.backend.common import slice_sizes
@@ -94,7 +96,9 @@ def in_slices(function, weights, state, tensors, size):
         The outputs, `(batch, ...)` each, and the last state.
     """
     rows = tensors[0].shape[0]
-    count, size = slice_sizes(rows, size)
+    layout = keras.distribution.distribution()
+    devices = 1 if layout is None else layout.device_mesh.shape[0]
+    count, size = slice_sizes(rows, size, devices)
     if count == 1:
         return function(weights, state, tensors)
 
@@ -132,6 +136,17 @@ def peek(batches, count):
 def pruned(function):
     """`function`, compiled: only what its results need is computed."""
     return fast(function)
+
+
+def process():
+    """The number of this process, and how many there are."""
+    return jax.process_index(), jax.process_count()
+
+
+def gathered(numbers):
+    """Whole numbers of all processes: `(process, number)`."""
+    found = multihost_utils.process_allgather(np.asarray(numbers, "int32"))
+    return np.asarray(found).reshape(jax.process_count(), -1)
 
 
 def traced(function, *args):

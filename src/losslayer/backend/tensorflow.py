@@ -7,7 +7,7 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from losslayer.backend.common import slice_sizes
+from losslayer.backend.common import gathered, process, slice_sizes  # noqa: F401
 
 
 def connected(function, variables):

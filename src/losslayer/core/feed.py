@@ -5,7 +5,7 @@ import contextlib
 import keras
 
 from losslayer import backend
-from losslayer.core import check
+from losslayer.core import check, rows
 from losslayer.core.errors import DataError, LosslayerError, shape_words
 
 # Where `sample_weight` travels when there is no `y`: Keras's adapters drop it then.
@@ -54,7 +54,10 @@ def batch(objective, stage, data):
     weight = None if weight is None else _per_row(weight)
     needed = objective.needed(stage)
     tensors = _checked(objective, stage, needed, x, y, weight)
-    return backend.with_equal_rows({n: tensors[n] for n in needed}), y, weight
+    found = backend.with_equal_rows({n: tensors[n] for n in needed})
+    if isinstance(x, dict) and rows.NAME in x:
+        found[rows.NAME] = x[rows.NAME]
+    return found, y, weight
 
 
 @contextlib.contextmanager
@@ -133,7 +136,7 @@ def _require(needed, received, stage):
     """Raise unless each needed input was received; say who needs it."""
     for name, users in needed.items():
         if received.get(name) is None:
-            at_hand = tuple(n for n in received if n != SAMPLE_WEIGHT)
+            at_hand = tuple(n for n in received if n not in (SAMPLE_WEIGHT, rows.NAME))
             raise DataError(
                 f"Model: {stage} needs '{name}', for {', '.join(users)}. Received: {at_hand}."
                 f"{check.nearest(name, at_hand)} Give it by name in x, or in y if it is a label."

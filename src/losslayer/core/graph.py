@@ -91,6 +91,31 @@ def run(tensors, known):
     return [values[id(t)] for t in tensors]
 
 
+def meetings(tensors):
+    """The nodes on the way to `tensors` at which the examples of a batch first meet.
+
+    These are layers that say so (`couples_examples`), and operations after which the batch's axis
+    is gone.
+    """
+    found: list = []
+    met: set = set()
+    for node in nodes(tensors):
+        if any(id(t) in met for t in node.input_tensors):
+            met.update(id(t) for t in node.output_tensors)
+        elif getattr(node.operation, "couples_examples", False) or _loses_batch(node):
+            found.append(node)
+            met.update(id(t) for t in node.output_tensors)
+    return found
+
+
+def _loses_batch(node):
+    def open_ended(tensor):
+        return bool(tensor.shape) and tensor.shape[0] is None
+
+    comes = any(map(open_ended, node.input_tensors))
+    return comes and not all(map(open_ended, node.output_tensors))
+
+
 def has_mask(node):
     """Whether a layer was called with mask=."""
     return node.arguments.kwargs.get("mask") is not None

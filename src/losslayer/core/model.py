@@ -11,7 +11,7 @@ from keras import ops
 
 from losslayer import backend
 from losslayer.core import check as checks
-from losslayer.core import feed, fitting, graph
+from losslayer.core import devices, feed, fitting, graph, rows
 from losslayer.core.errors import (
     ArgumentTypeError,
     DataError,
@@ -386,8 +386,8 @@ class Model(keras.Model):
             validation = feed.arrays(self._objective, ["evaluate"], dict(zip(names, unpacked)))
             if feed.are_arrays(validation["x"]):
                 given["validation_data"] = tuple(map(validation.get, names))
-        with fitting.prepared(self, given) as given:
-            return super().fit(**given)
+        with fitting.prepared(self, given) as given, devices.own_shares():
+            return super().fit(**devices.spread_fit(self._objective, given))
 
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, *args, **kwargs):
@@ -396,27 +396,32 @@ class Model(keras.Model):
         given = self._bind(keras.Model.evaluate, args, kwargs)
         if not given.get("_use_cached_eval_dataset"):  # else `fit` validates
             self._uninspected.add("test_function")
-        return super().evaluate(**feed.arrays(self._objective, ["evaluate"], given))
+        feed.arrays(self._objective, ["evaluate"], given)
+        with devices.own_shares():
+            return super().evaluate(**devices.spread(self._objective, "evaluate", given))
 
     @functools.wraps(keras.Model.predict)
     def predict(self, *args, **kwargs):
         """As in Keras; asks only for the inputs that the outputs need."""
         given = self._bind(keras.Model.predict, args, kwargs)
-        return super().predict(**feed.arrays(self._objective, ["predict"], given))
+        feed.arrays(self._objective, ["predict"], given)
+        return devices.predicted(super().predict, given)
 
     @functools.wraps(keras.Model.train_on_batch)
     def train_on_batch(self, *args, **kwargs):
         """As in Keras; `y` only feeds `labels` (or what `compile` was given)."""
         self._require_loss()
         given = self._bind(keras.Model.train_on_batch, args, kwargs)
-        return super().train_on_batch(**feed.arrays(self._objective, ["fit"], given))
+        feed.arrays(self._objective, ["fit"], given)
+        return super().train_on_batch(**devices.share(self._objective, "fit", given))
 
     @functools.wraps(keras.Model.test_on_batch)
     def test_on_batch(self, *args, **kwargs):
         """As in Keras; `y` only feeds `labels` (or what `compile` was given)."""
         self._require_terms()
         given = self._bind(keras.Model.test_on_batch, args, kwargs)
-        return super().test_on_batch(**feed.arrays(self._objective, ["evaluate"], given))
+        feed.arrays(self._objective, ["evaluate"], given)
+        return super().test_on_batch(**devices.share(self._objective, "evaluate", given))
 
     def predict_on_batch(self, x):
         """As in Keras; asks only for the inputs that the outputs need."""
@@ -450,7 +455,7 @@ class Model(keras.Model):
             inputs = feed.inference_inputs(self._objective, inputs)
             return self.inference(inputs, training=training)
         functional, names = self._objective.graph(self._stage)
-        with feed.shapes_named(inputs, names):
+        with feed.shapes_named(inputs, names), rows.only(inputs.get(rows.NAME)):
             if self._slices:
                 return self._slices[self._stage](inputs, training)
             return functional([inputs[n] for n in names], training=training)
@@ -539,7 +544,7 @@ class Model(keras.Model):
             if self._check:
                 self._id_checks[stage](value_of, x)
             if self._slices and not self._verified:
-                self._slices[stage].verify(value_of, x, max(2, min(self._microbatch_size, 16)))
+                self._slices[stage].verify(value_of, x)
                 self._verified = True
 
     @contextlib.contextmanager
@@ -563,11 +568,11 @@ class Model(keras.Model):
         if self._stage is None:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         total, rest = 0.0, 0.0
-        rows = ops.cast(ops.shape(keras.tree.flatten(x)[0])[0], sum_dtype())
+        count = ops.cast(rows.count(x), sum_dtype())
         running, outputs = self._objective.by_term(self._stage, y_pred)
         for term, tensors, weights in running:
             if term.is_mean:
-                sums = self._sums(term, tensors[0], weights, sample_weight, rows)
+                sums = self._sums(term, tensors[0], weights, sample_weight, x)
                 if term.is_loss:
                     fits = self._stage == "fit"
                     factor = term.weight.advance() if fits else term.weight.current()
@@ -581,17 +586,19 @@ class Model(keras.Model):
             for loss in self.losses:
                 rest = rest + ops.sum(ops.cast(loss, sum_dtype()))
         if self._objective.has_loss:
-            self._total.add(rest * rows, rows)
+            self._total.add(rest * count, count)
         return total + ops.cast(rest, sum_dtype())
 
-    def _sums(self, term, values, weights, sample_weight, rows):
+    def _sums(self, term, values, weights, sample_weight, x):
         sample_weight = sample_weight if term.is_loss else None
         if len(values.shape) == 0 and sample_weight is not None:
             raise DataError(
                 f"Model: `sample_weight` must meet losses with a value per row, but {term.label} "
                 "is one number per batch. Weigh its elements inside the graph."
             )
-        return total_and_weight(values, rows if term.is_scalar else weights, sample_weight)
+        if term.is_scalar:
+            return total_and_weight(values, rows.count(x))
+        return total_and_weight(values, weights, rows.weigh(sample_weight, x))
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Update the metrics that are no means of their own tensors; return all results."""
@@ -600,6 +607,7 @@ class Model(keras.Model):
         running, outputs = self._objective.by_term(self._stage, y_pred)
         for term, tensors, weights in running:
             if not term.is_mean:
+                weights = rows.weigh(weights, x)
                 weighed = {} if weights is None else {"sample_weight": weights}
                 term.metric.update_state(*tensors, **weighed)
         outputs = self._packed(outputs) if self._objective.on_outputs else None

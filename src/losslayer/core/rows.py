@@ -3,6 +3,11 @@
 import contextlib
 import contextvars
 
+import keras
+from keras import ops
+
+from losslayer.core.reduction import expand
+
 # Where a batch says which of its rows count: 1 for a row of the data, 0 for one that was added.
 NAME = "__rows__"
 
@@ -22,3 +27,19 @@ def only(rows):
         yield
     finally:
         _counting.reset(token)
+
+
+def count(x):
+    """How many rows of a batch count, `x` by name."""
+    if NAME in x:
+        return ops.sum(x[NAME])
+    return ops.shape(keras.tree.flatten(x)[0])[0]
+
+
+def weigh(weights, x):
+    """`weights` (None: all count once), 0 for the rows of a batch that were added."""
+    if NAME not in x:
+        return weights
+    if weights is None:
+        return x[NAME]
+    return ops.cast(weights, x[NAME].dtype) * expand(x[NAME], len(weights.shape))

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from losslayer import backend
-from losslayer.core import graph
+from losslayer.core import graph, rows
 from losslayer.core.errors import ObjectiveError, refuse
 
 # In training these mix the examples of a batch.
@@ -17,6 +17,9 @@ COUPLING = (keras.layers.BatchNormalization, keras.layers.MixUp, keras.layers.Cu
 # How far a slice may be from the same rows of a larger batch, by the rounding of the dtype: sums
 # are taken in another order there, which is far below this, and mixed examples are far above.
 TOLERANCE = {"float64": 1e-6, "float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-1}
+
+# Examples of the first batch that are compared.
+ENOUGH = 16
 
 
 class Slices:
@@ -49,6 +52,9 @@ class Slices:
         weights = [ops.convert_to_tensor(v) for v in self.apart.trainable_variables]
         others = [ops.stop_gradient(v) for v in self.apart.non_trainable_variables]
         sliced = [values[n] for n in self.names]
+        counting = rows.counting()
+        if counting is not None:
+            sliced.append(counting)
         if self._moving is None:
             self._moving = self._find_moving(weights, others, sliced)
         moving = self._moving
@@ -58,9 +64,11 @@ class Slices:
             everything = list(others)
             for place, value in zip(moving, state):
                 everything[place] = value
-            outputs, after = self.apart.stateless_call(
-                weights, everything, tensors, training=training
-            )
+            counting = tensors[len(self.names)] if len(tensors) > len(self.names) else None
+            with rows.only(counting):
+                outputs, after = self.apart.stateless_call(
+                    weights, everything, tensors[: len(self.names)], training=training
+                )
             return _flat(outputs), [after[place] for place in moving]
 
         state = [others[place] for place in moving]
@@ -76,9 +84,10 @@ class Slices:
         found: list = []
 
         def trace(weights, others, tensors):
-            _, after, losses = self.apart.stateless_call(
-                weights, others, tensors, training=True, return_losses=True
-            )
+            with rows.only(None):
+                _, after, losses = self.apart.stateless_call(
+                    weights, others, tensors, training=True, return_losses=True
+                )
             found.extend(i for i, (a, b) in enumerate(zip(others, after)) if a is not b)
             regularised = [v for v in self.apart.trainable_variables if v.regularizer]
             if len(losses) > len(regularised):
@@ -88,42 +97,39 @@ class Slices:
                     "and give it to Model.add_loss, or leave microbatch_size out."
                 )
 
-        backend.traced(trace, weights, others, [t[:1] for t in tensors])
+        backend.traced(trace, weights, others, [t[:1] for t in tensors[: len(self.names)]])
         return found
 
-    def verify(self, value_of, values, rows):
+    def verify(self, value_of, values):
         """Raise if a layer gives an example another value when others share its batch.
 
         Args:
             value_of: The value of a variable.
             values: Values of the inputs by name.
-            rows: How many examples to look at.
         """
-        known = [(self.inputs[n], values[n][:rows]) for n in self.names]
-        _verify(self.apart.outputs, known, value_of)
+        known = [(self.inputs[n], values[n]) for n in self.names]
+        _verify(self.apart.outputs, known, value_of, max(2, min(self.size, ENOUGH)))
 
 
 def _cut(tensors):
     """The tensors up to which no examples meet."""
-    met: set = set()
-    found: dict = {}
-    for node in graph.nodes(tensors):
-        rows = [bool(t.shape) and t.shape[0] is None for t in node.input_tensors]
-        lost = any(rows) and not all(t.shape and t.shape[0] is None for t in node.output_tensors)
-        couples = getattr(node.operation, "couples_examples", False)
-        if couples or lost or any(id(t) in met for t in node.input_tensors):
-            met.update(id(t) for t in node.output_tensors)
-            for tensor in node.input_tensors:
-                if id(tensor) not in met:
-                    _refuse_mask(tensor, node)
-                    found.setdefault(id(tensor), tensor)
-    for tensor in tensors:
-        if id(tensor) not in met:
-            found.setdefault(id(tensor), tensor)
     for tensor in graph.needs(tensors)[0]:
         if not tensor.shape or tensor.shape[0] is not None:
             rule = "be left out when an input has a fixed number of examples"
             refuse("Model.compile", "microbatch_size", rule, tensor.name)
+    met = {id(t) for node in graph.meetings(tensors) for t in node.output_tensors}
+    found: dict = {}
+    for node in graph.nodes(tensors):
+        apart = [t for t in node.input_tensors if id(t) not in met]
+        if len(apart) < len(node.input_tensors):
+            met.update(id(t) for t in node.output_tensors)
+        if any(id(t) in met for t in node.output_tensors):
+            for tensor in apart:
+                _refuse_mask(tensor, node)
+                found.setdefault(id(tensor), tensor)
+    for tensor in tensors:
+        if id(tensor) not in met:
+            found.setdefault(id(tensor), tensor)
     return list(found.values())
 
 
@@ -154,8 +160,8 @@ def _adding(model):
     return f"{names} with activity_regularizer" if names else "a layer that calls add_loss"
 
 
-def _verify(tensors, known, value_of):
-    """Compare each tensor on the way to `tensors` between a batch and its halves."""
+def _verify(tensors, known, value_of, count):
+    """Compare each tensor on the way to `tensors` between `count` rows and the halves of these."""
     way = [
         t
         for node in graph.nodes(tensors)
@@ -163,15 +169,16 @@ def _verify(tensors, known, value_of):
         if not isinstance(node.operation, keras.layers.InputLayer)
     ]
     probe = graph.functional(way, [t for t, _ in known], "probe")
-    rows = known[0][1].shape[0]
     # What is random can't be compared between batches of other sizes.
     random = any(isinstance(v, keras.random.SeedGenerator) for v in _seeds(probe))
 
     def compare(weights, others, batch):
+        batch = [t[:count] for t in batch]
+        half = min(count, batch[0].shape[0]) // 2
+
         def run(tensors):
             return _flat(probe.stateless_call(weights, others, tensors, training=not random)[0])
 
-        half = rows // 2
         parts = run([t[:half] for t in batch]), run([t[half:] for t in batch])
         whole = run(batch)
         return [_difference(w, *halves) for w, *halves in zip(whole, *parts)], whole
@@ -192,6 +199,7 @@ def _verify(tensors, known, value_of):
                 operation.outputs,
                 list(zip(inner, (values[id(t)] for t in node.input_tensors))),
                 value_of,
+                count,
             )
         raise ObjectiveError(
             "Model: with `microbatch_size` the layers before the losses must treat each example "
