@@ -17,7 +17,9 @@ parser.add_argument("--devices", type=int, required=True)
 parser.add_argument("--id", type=int, default=0)
 parser.add_argument("--processes", type=int, default=1)
 parser.add_argument("--port", type=int)
+parser.add_argument("--quick", action="store_true", help="all losses at once only")
 parser.add_argument("--own-data", action="store_true", help="each process reads its own share")
+parser.add_argument("--whole", action="store_true", help="its share is all, in one batch")
 parser.add_argument("--fewer", action="store_true", help="process 1 has one batch less")
 options = parser.parse_args()
 os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={options.devices}"
@@ -67,13 +69,15 @@ def main():
         share = slice(0, 6) if options.id == 0 else slice(6, 10)
         if options.fewer:
             share = slice(0, 9) if options.id == 0 else slice(9, 10)
-        mine = Own({name: ids[share] for name, ids in rows.items()}, 6)
+        if options.whole:
+            share = slice(0, 10)
+        mine = Own({name: ids[share] for name, ids in rows.items()}, 10 if options.whole else 6)
         model = cuts.build()
         model.compile(keras.optimizers.SGD(0.1))
         history = model.fit(mine, epochs=2, shuffle=False, verbose=0).history
         found["own"] = numbers(history)
     else:
-        for losses in LOSSES:
+        for losses in LOSSES[-1:] if options.quick else LOSSES:
             for size in (None, 4):
                 model = cuts.build(losses)
                 gradients, _ = cuts.gradient(model, cuts.data(), microbatch_size=size)

@@ -386,8 +386,10 @@ class Model(keras.Model):
             validation = feed.arrays(self._objective, ["evaluate"], dict(zip(names, unpacked)))
             if feed.are_arrays(validation["x"]):
                 given["validation_data"] = tuple(map(validation.get, names))
-        with fitting.prepared(self, given) as given, devices.own_shares():
-            return super().fit(**devices.spread_fit(self._objective, given))
+        with fitting.prepared(self, given) as given:
+            given = devices.spread_fit(self._objective, given)
+            with devices.own_shares():
+                return super().fit(**given)
 
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, *args, **kwargs):
@@ -397,8 +399,9 @@ class Model(keras.Model):
         if not given.get("_use_cached_eval_dataset"):  # else `fit` validates
             self._uninspected.add("test_function")
         feed.arrays(self._objective, ["evaluate"], given)
+        given = devices.spread(self._objective, "evaluate", given)
         with devices.own_shares():
-            return super().evaluate(**devices.spread(self._objective, "evaluate", given))
+            return super().evaluate(**given)
 
     @functools.wraps(keras.Model.predict)
     def predict(self, *args, **kwargs):

@@ -1,0 +1,100 @@
+"""Several devices and several processes: the gradient and the numbers of one device."""
+
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="keras.distribution is for JAX only"
+)
+
+
+def run(out, *arguments, processes=1):
+    """What that many processes of `tests.core.devices_job` say, and the codes they end with."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    shared = [*arguments, "--processes", processes, "--port", port, "--id"]
+    jobs = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.core.devices_job", *map(str, [out, *shared, number])],
+            cwd=ROOT,
+            env=dict(os.environ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for number in range(processes)
+    ]
+    said = [job.communicate(timeout=900)[0] for job in jobs]
+    return said, [job.returncode for job in jobs]
+
+
+def results(out, *arguments, processes=1):
+    """What they wrote, by case."""
+    said, codes = run(out, *arguments, processes=processes)
+    assert not any(codes), "\n".join(text[-3000:] for text in said)
+    with np.load(out) as found:
+        return dict(found)
+
+
+def assert_equal(found, expected):
+    """Equal to 1e-5, relative to the largest number of a case."""
+    assert set(found) <= set(expected) and found
+    for case, values in found.items():
+        largest = max(np.abs(v).max() for c, v in expected.items() if c[:-1] == case[:-1])
+        assert np.abs(values - expected[case]).max() <= 1e-5 * largest, case
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """What one device gives."""
+    return results(tmp_path_factory.mktemp("one") / "one.npz", "--devices", 1)
+
+
+def test_two_devices(tmp_path):
+    """Rows are added where they don't divide, and count nowhere."""
+    quick = [results(tmp_path / f"{n}.npz", "--quick", "--devices", n) for n in (1, 2)]
+    assert_equal(quick[1], quick[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [2, 4])
+def test_devices(one, tmp_path, devices):
+    """Each loss and the sum of all, with slices and without, dropout, `evaluate`, `predict`."""
+    found = results(tmp_path / "found.npz", "--devices", devices)
+    assert set(found) == set(one)
+    assert_equal(found, one)
+
+
+@pytest.mark.slow
+def test_two_processes(one, tmp_path):
+    """Two processes of two devices each, which are given the same data."""
+    found = results(tmp_path / "found.npz", "--devices", 2, processes=2)
+    assert {"fit", "evaluate", "dropout"} <= set(found)
+    assert_equal(found, one)
+
+
+@pytest.mark.slow
+def test_processes_with_data_of_their_own(tmp_path):
+    """Six rows here and four there are the batch of ten of one process."""
+    expected = results(tmp_path / "one.npz", "--devices", 1, "--own-data", "--whole")
+    found = results(tmp_path / "two.npz", "--devices", 2, "--own-data", processes=2)
+    assert_equal(found, expected)
+
+
+@pytest.mark.slow
+def test_processes_with_fewer_batches(tmp_path):
+    """All of them end with an error that says so; none waits for ever."""
+    arguments = ("--devices", 2, "--own-data", "--fewer")
+    said, codes = run(tmp_path / "x.npz", *arguments, processes=2)
+    assert codes == [3, 3]
+    assert all("must have as many batches. Received: [2, 1]" in text for text in said)
