@@ -48,7 +48,8 @@ def results(out, *arguments, processes=1):
 
 def assert_equal(found, expected):
     """Equal to 1e-5, relative to the largest number of a case."""
-    assert set(found) <= set(expected) and found
+    assert found
+    assert set(found) <= set(expected)
     for case, values in found.items():
         largest = max(np.abs(v).max() for c, v in expected.items() if c[:-1] == case[:-1])
         assert np.abs(values - expected[case]).max() <= 1e-5 * largest, case
