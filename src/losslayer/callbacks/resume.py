@@ -175,18 +175,19 @@ class Resume(FitCallback):
             batches.begin(epoch, start)
         if start:
             self._restore(stored)
-        # On PyTorch, loaders draw from the engine's generator when they begin: in each epoch, or
-        # only in the first one of a process. No step is to depend on that.
         self._random = backend.random_state()
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Before the first step that this epoch makes, undo what a loader has drawn."""
-        if self._random is not None:
-            backend.set_random_state(self._random)
-            self._random = None
+        """Undo what has been drawn since the last step.
+
+        On PyTorch, loaders draw from the engine's generator when they begin, in each epoch or
+        only in the first one of a process. No step is to depend on that.
+        """
+        backend.set_random_state(self._random)
 
     def on_train_batch_end(self, batch, logs=None):
         """Store the state if it is time, and end the training if that was asked for."""
+        self._random = backend.random_state()
         step = batch + 1
         if self._source.steps is not None:
             step = min(step, self._source.steps)  # the last of several steps in one call
