@@ -91,6 +91,10 @@ class Resume(FitCallback):
         if not model.compiled:
             yield arguments  # Keras says what is missing
             return
+        given = arguments.get("callbacks")
+        given = keras.tree.flatten(getattr(given, "callbacks", given))
+        if sum(isinstance(callback, Resume) for callback in given) > 1:
+            refuse("Model.fit", "callbacks", "hold one Resume", given)
         if not model.optimizer.built:  # now, on all engines: its variables are part of the state
             model.optimizer.build(model.trainable_variables)
         epoch, self._epochs = arguments.get("initial_epoch", 0), arguments.get("epochs", 1)
