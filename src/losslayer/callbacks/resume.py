@@ -91,6 +91,10 @@ class Resume(FitCallback):
         if not model.compiled:
             yield arguments  # Keras says what is missing
             return
+        given = arguments.get("callbacks")
+        given = keras.tree.flatten(getattr(given, "callbacks", given))
+        if sum(isinstance(callback, Resume) for callback in given) > 1:
+            refuse("Model.fit", "callbacks", "hold one Resume", given)
         if not model.optimizer.built:  # now, on all engines: its variables are part of the state
             model.optimizer.build(model.trainable_variables)
         epoch, self._epochs = arguments.get("initial_epoch", 0), arguments.get("epochs", 1)
@@ -175,18 +179,19 @@ class Resume(FitCallback):
             batches.begin(epoch, start)
         if start:
             self._restore(stored)
-        # On PyTorch, loaders draw from the engine's generator when they begin: in each epoch, or
-        # only in the first one of a process. No step is to depend on that.
         self._random = backend.random_state()
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Before the first step that this epoch makes, undo what a loader has drawn."""
-        if self._random is not None:
-            backend.set_random_state(self._random)
-            self._random = None
+        """Undo what has been drawn since the last step.
+
+        On PyTorch, loaders draw from the engine's generator when they begin, in each epoch or
+        only in the first one of a process. No step is to depend on that.
+        """
+        backend.set_random_state(self._random)
 
     def on_train_batch_end(self, batch, logs=None):
         """Store the state if it is time, and end the training if that was asked for."""
+        self._random = backend.random_state()
         step = batch + 1
         if self._source.steps is not None:
             step = min(step, self._source.steps)  # the last of several steps in one call

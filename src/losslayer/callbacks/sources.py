@@ -62,7 +62,7 @@ def prepare(arguments, seed, replays, in_one=1):
     Returns:
         A function from the epoch at which to begin to the changed arguments; and the `Source`.
     """
-    x, steps = arguments["x"], arguments.get("steps_per_epoch")
+    x, steps = arguments.get("x"), arguments.get("steps_per_epoch")
     if isinstance(arguments.get("validation_data"), types.GeneratorType):
         advice = "Give arrays, a dataset or a loader, which can be read again in each epoch."
         refuse("Model.fit", "validation_data", "be no generator with Resume", "a generator", advice)
