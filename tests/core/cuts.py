@@ -14,7 +14,9 @@ ROWS = 12
 RATE = 64.0  # large, so that little of a gradient is lost in the sum with a weight
 
 
-def build(losses=LOSSES, dropout=0.0, pooling=keras.layers.GlobalAveragePooling1D):
+def build(
+    losses=LOSSES, dropout=0.0, pooling=keras.layers.GlobalAveragePooling1D, regularised=False
+):
     """A model with these losses, over encoders that share weights."""
     keras.utils.set_random_seed(3)
     question, right, wrong = (
@@ -24,7 +26,9 @@ def build(losses=LOSSES, dropout=0.0, pooling=keras.layers.GlobalAveragePooling1
         [
             keras.layers.Embedding(30, 6, mask_zero=True),
             keras.layers.Dropout(dropout),
-            keras.layers.Dense(5, activation="tanh"),
+            keras.layers.Dense(
+                5, activation="tanh", kernel_regularizer="l2" if regularised else None
+            ),
             pooling(),
         ]
     )

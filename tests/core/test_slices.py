@@ -80,19 +80,21 @@ def test_evaluate_and_short_batches():
     assert found[1] == pytest.approx(found[0], rel=1e-5)
 
 
-def dropped_sum(units=64):
+def dropped_sum(units=64, seed=1):
     """A model whose loss is the sum of `w * dropped ones`; its gradient by w counts the kept."""
     x = keras.Input((units,), name="x")
-    kept = keras.layers.Dropout(0.5, seed=1)(x)
+    kept = keras.layers.Dropout(0.5, seed=seed)(x)
     scale = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
     model = ll.Model(x, kept)
     model.add_loss(scale(kept)[:, 0], name="sum")
     return model
 
 
-def test_dropout_is_the_same_in_both_passes():
+@pytest.mark.parametrize("seed", [1, None])  # without one, PyTorch has a generator for all
+def test_dropout_is_the_same_in_both_passes(seed):
     """The gradient by `w` of `w * x` is x, so the two agree only if both passes drop the same."""
-    gradients, logs = cuts.gradient(dropped_sum(), np.ones((8, 64)), microbatch_size=2)
+    model = dropped_sum(seed=seed)
+    gradients, logs = cuts.gradient(model, np.ones((8, 64)), microbatch_size=2)
     [kernel] = [g for g in gradients if g.shape == (64, 1)]
     assert kernel.sum() == pytest.approx(logs["sum"], rel=1e-5)
     assert len(set(kernel[:, 0].round(3))) > 1  # the slices drop other units

@@ -9,6 +9,8 @@ peek(batches, count)             what a step is about to read, and the batches w
 pruned(function)                 compiled, so that only what its results need is computed
 traced(function, *args)          run for what Python sees of it, computing as little as can be
 process()                        the number of this process, and how many there are
+replicas()                       how many replicas run the step side by side
+summed(tensor)                   a sum over these; of_all(tensors): their rows together
 gathered(numbers)                whole numbers of all processes
 compiled(function)               as `fit` would compile it, and a count of its traces
 fast(function)                   jitted on JAX, as it is elsewhere
@@ -29,11 +31,14 @@ fast = _engine.fast
 guarded = _engine.guarded
 in_slices = _engine.in_slices
 gathered = _engine.gathered
+of_all = _engine.of_all
 peek = _engine.peek
 process = _engine.process
 pruned = _engine.pruned
 random_state = _engine.random_state
+replicas = _engine.replicas
 set_random_state = _engine.set_random_state
+summed = _engine.summed
 traced = _engine.traced
 value_and_gradient = _engine.value_and_gradient
 with_equal_rows = _engine.with_equal_rows

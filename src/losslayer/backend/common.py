@@ -20,3 +20,18 @@ def process():
 def gathered(numbers):
     """Whole numbers of all processes: `(process, number)`."""
     return np.asarray([numbers])
+
+
+def replicas():
+    """How many replicas run the step side by side, each with rows of its own."""
+    return 1
+
+
+def summed(tensor):
+    """The sum over all replicas; no gradient goes through it."""
+    return tensor
+
+
+def of_all(tensors):
+    """The rows of all replicas, `(batch, ...)` each; the gradient goes back to where they are."""
+    return tensors

@@ -1,6 +1,7 @@
 """TensorFlow."""
 
 import contextlib
+import contextvars
 import itertools
 import re
 
@@ -8,6 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from losslayer.backend.common import gathered, process, slice_sizes  # noqa: F401
+
+# Replicas can't speak to each other from within a function that is traced by itself.
+_alone: contextvars.ContextVar = contextvars.ContextVar("alone", default=False)
 
 
 def connected(function, variables):
@@ -33,7 +37,11 @@ def connected(function, variables):
             gradients = tape.gradient(scalar, values)
             flags.append([g is not None for g in gradients])
 
-    tf.function(trace, autograph=False).get_concrete_function()
+    token = _alone.set(True)
+    try:
+        tf.function(trace, autograph=False).get_concrete_function()
+    finally:
+        _alone.reset(token)
     return flags
 
 
@@ -180,6 +188,39 @@ def peek(batches, count):
 def pruned(function):
     """`function`, compiled: only what its results need is computed."""
     return tf.function(function, autograph=False, reduce_retracing=True)
+
+
+def replicas():
+    """How many replicas of a `tf.distribute` strategy run the step side by side."""
+    context = tf.distribute.get_replica_context()
+    return 1 if context is None or _alone.get() else context.num_replicas_in_sync
+
+
+def summed(tensor):
+    """The sum over all replicas; no gradient goes through it."""
+    if replicas() == 1:
+        return tensor
+    context = tf.distribute.get_replica_context()
+    return tf.stop_gradient(context.all_reduce(tf.distribute.ReduceOp.SUM, tensor))
+
+
+def of_all(tensors):
+    """The rows of all replicas, `(batch, ...)` each; the gradient goes back to where they are."""
+    if replicas() == 1:
+        return tensors
+    floating = [t for t in tensors if t.dtype.is_floating]
+    others = [t for t in tensors if not t.dtype.is_floating]
+    context = tf.distribute.get_replica_context()
+    found = iter(context.all_gather(floating, axis=0) if floating else [])
+    # Numbers without a gradient apart: TensorFlow asks each for one.
+    rest = iter([_all_of_one(context, t) for t in others])
+    return [next(found if t.dtype.is_floating else rest) for t in tensors]
+
+
+def _all_of_one(context, tensor):
+    if tensor.dtype == tf.bool:
+        return tf.cast(context.all_gather(tf.cast(tensor, "int32"), axis=0), "bool")
+    return context.all_gather(tensor, axis=0)
 
 
 def traced(function, *args):

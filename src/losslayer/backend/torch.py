@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import torch.utils.checkpoint
 
-from losslayer.backend.common import gathered, process, slice_sizes  # noqa: F401
+from losslayer.backend.common import gathered, of_all, process, replicas, slice_sizes, summed  # noqa: F401
 
 
 def connected(function, variables):
@@ -57,7 +57,7 @@ def in_slices(function, weights, state, tensors, size):
     found = []
     for parts in zip(*(t.split(size) for t in tensors)):
         outputs, state = torch.utils.checkpoint.checkpoint(
-            function, weights, state, list(parts), use_reentrant=False, preserve_rng_state=False
+            function, weights, state, list(parts), use_reentrant=False
         )
         found.append(outputs)
     return [torch.cat(parts) for parts in zip(*found)], state

@@ -1,10 +1,12 @@
 """The second concept: a model that owns its objective."""
 
 import contextlib
+import contextvars
 import copy
 import functools
 import inspect
 import typing
+from dataclasses import dataclass
 
 import keras
 from keras import ops
@@ -28,6 +30,18 @@ from losslayer.core.weighting import LossWeights, Weighting
 
 # What of Keras runs the steps of a stage.
 FUNCTIONS = {"train_function": "fit", "test_function": "evaluate"}
+
+# The step that is running, in this thread: TensorFlow runs those of several replicas in turns.
+_running: contextvars.ContextVar = contextvars.ContextVar("running", default=None)
+
+
+@dataclass
+class Step:
+    """A step that is running: of which model, for "fit" or "evaluate"."""
+
+    model: keras.Model
+    stage: str
+    excluded: frozenset = frozenset()  # ids of variables that it must not touch
 
 
 @keras.saving.register_keras_serializable(package="losslayer")
@@ -70,10 +84,9 @@ class Model(keras.Model):
     """
 
     _objective: Objective = None  # type: ignore[assignment]  # read by properties that Keras asks for while it constructs the model
-    _stage = None  # "fit" or "evaluate" while a step of these is running
-    _excluded: frozenset = frozenset()  # ids of variables that this step must not touch
     _uninspected: typing.Any = frozenset()  # functions whose next batch is the first of its data
     _check: typing.Any = False
+    _loop: typing.Any = None  # "fit" or "evaluate" while one of these runs, between its steps too
 
     def __init__(self, inputs, outputs, labels=None, *, name=None, **kwargs):
         # Inputs keep their own dtypes: Keras would cast float labels to half precision here.
@@ -233,7 +246,9 @@ class Model(keras.Model):
         if self._trained_ids is None:
             layers = self._objective.trained_layers()
             self._trained_ids = frozenset(id(v) for layer in layers for v in layer.variables)
-        ids = self._trained_ids - self._excluded
+        step = _running.get()
+        excluded = step.excluded if step is not None and step.model is self else frozenset()
+        ids = self._trained_ids - excluded
         return [v for v in variables if id(v) in ids]
 
     # The weights of the losses
@@ -302,7 +317,7 @@ class Model(keras.Model):
         for stage in STAGES:
             read = self._objective.read(stage)
             inputs = {n: self._objective.sources[n] for n in self._objective.needed(stage)}
-            if microbatch_size:
+            if microbatch_size or self._replicas() > 1:
                 self._slices[stage] = Slices(read, inputs, microbatch_size)
             if check and read:
                 self._id_checks[stage] = IdCheck(read, inputs)
@@ -311,6 +326,11 @@ class Model(keras.Model):
         # Keras keeps what an earlier compile() was given when this one gives nothing.
         self._compile_loss = self._compile_metrics = None
         super().compile(*args, **kwargs)
+
+    def _replicas(self):
+        """How many replicas of a `tf.distribute` strategy will run each step."""
+        strategy = getattr(self, "distribute_strategy", None)
+        return 1 if strategy is None else strategy.num_replicas_in_sync
 
     def get_compile_config(self):
         """What `compile` was given, as plain data."""
@@ -359,15 +379,16 @@ class Model(keras.Model):
 
     def _reported(self):
         """Dicts from name to value: for each metric, and for the weights of the losses."""
-        idle = {t.name for t in self._objective.terms if self._stage not in t.stages}
+        stage = self._stage or self._loop
+        idle = {t.name for t in self._objective.terms if stage not in t.stages}
         for metric in self.metrics:
-            if self._stage is None or metric.name not in idle:
+            if stage is None or metric.name not in idle:
                 result = metric.result()
                 yield result if isinstance(result, dict) else {metric.name: result}
         for term in self._objective.losses:
             # A step gives all weights, so that one that is changed later appears in the logs
             # without another compilation; what nobody asked for is left out of what it gave.
-            if self._stage == "fit" or (self._stage is None and term.weight.is_logged):
+            if self._stage == "fit" or (stage != "evaluate" and term.weight.is_logged):
                 yield {term.weight_name: ops.copy(term.metric.factor)}
 
     # Data
@@ -388,7 +409,7 @@ class Model(keras.Model):
                 given["validation_data"] = tuple(map(validation.get, names))
         with fitting.prepared(self, given) as given:
             given = devices.spread_fit(self._objective, given)
-            with devices.own_shares():
+            with devices.own_shares(), self._looping("fit"):
                 return super().fit(**given)
 
     @functools.wraps(keras.Model.evaluate)
@@ -400,7 +421,7 @@ class Model(keras.Model):
             self._uninspected.add("test_function")
         feed.arrays(self._objective, ["evaluate"], given)
         given = devices.spread(self._objective, "evaluate", given)
-        with devices.own_shares():
+        with devices.own_shares(), self._looping("evaluate"):
             return super().evaluate(**given)
 
     @functools.wraps(keras.Model.predict)
@@ -466,7 +487,7 @@ class Model(keras.Model):
     def train_step(self, *state_and_data):
         """One step of `fit`; JAX passes the state before the data."""
         *state, data = state_and_data
-        with self._running("fit"):
+        with self._running("fit") as step:
             batch = feed.batch(self._objective, "fit", data)
             if self._unreached is None:
                 # All at once, or each weight before the cut would seem to reach each loss.
@@ -475,7 +496,7 @@ class Model(keras.Model):
                 self._unreached = unreached(self, self._objective, few, *state)
                 self._slices = slices
             if not state:
-                self._excluded = self._unreached
+                step.excluded = self._unreached
             result = super().train_step(*state, batch)
         # Weights that no loss reaches must not move. PyTorch and TensorFlow leave them out of the
         # step; JAX's state has all weights, so there they are given their old values again.
@@ -551,13 +572,26 @@ class Model(keras.Model):
                 self._verified = True
 
     @contextlib.contextmanager
-    def _running(self, stage):
-        self._stage = stage
+    def _looping(self, stage):
+        before, self._loop = self._loop, stage
         try:
             yield
         finally:
-            self._stage = None
-            self._excluded = frozenset()
+            self._loop = before
+
+    @contextlib.contextmanager
+    def _running(self, stage):
+        token = _running.set(Step(self, stage))
+        try:
+            yield _running.get()
+        finally:
+            _running.reset(token)
+
+    @property
+    def _stage(self):
+        """While a step is running "fit" or "evaluate", else None."""
+        step = _running.get()
+        return step.stage if step is not None and step.model is self else None
 
     def _undo(self, result, state):
         """Give variables that no loss reaches their old values: weight decay moved them."""
@@ -580,16 +614,16 @@ class Model(keras.Model):
                     fits = self._stage == "fit"
                     factor = term.weight.advance() if fits else term.weight.current()
                     term.metric.add_weighted(*sums, factor)
-                    total = total + factor * mean(*sums)
+                    total = total + factor * mean(sums[0], backend.summed(sums[1]))
                 else:
                     term.metric.add(*sums)
         if self._objective.loss_on_outputs:
             rest = super().compute_loss(x, y, self._packed(outputs), sample_weight, training)
         else:
             for loss in self.losses:
-                rest = rest + ops.sum(ops.cast(loss, sum_dtype()))
+                rest = rest + ops.sum(ops.cast(loss, sum_dtype())) / backend.replicas()
         if self._objective.has_loss:
-            self._total.add(rest * count, count)
+            self._total.add(rest * backend.replicas() * count, count)
         return total + ops.cast(rest, sum_dtype())
 
     def _sums(self, term, values, weights, sample_weight, x):

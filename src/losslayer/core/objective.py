@@ -112,7 +112,8 @@ class _LossMean(_OwnMean):
         super().__init__(name=name)
         self.weighted = self.add_variable((), initializer="zeros", name="weighted")
         self.weighted_rest = self.add_variable((), initializer="zeros", name="weighted_rest")
-        self.factor = self.add_variable((), initializer="zeros", name="factor")
+        first = "only_first_replica"  # all have the same
+        self.factor = self.add_variable((), initializer="zeros", aggregation=first, name="factor")
 
     def add_weighted(self, total, weight, factor):
         """Add a weighted sum and its weight; in this step the loss counts `factor` times."""

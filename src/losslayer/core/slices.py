@@ -28,7 +28,7 @@ class Slices:
     Args:
         tensors: What the stage reads: the outputs of its graph.
         inputs: Its input tensors by name.
-        size: Most examples in a slice.
+        size: Most examples in a slice; None for all at once.
 
     Raises:
         ObjectiveError: a layer before the losses couples examples, or adds a loss of its own.
@@ -72,12 +72,31 @@ class Slices:
             return _flat(outputs), [after[place] for place in moving]
 
         state = [others[place] for place in moving]
-        outputs, state = backend.in_slices(run, weights, state, sliced, self.size)
+        if self.size is None:
+            outputs, state = run(weights, state, sliced)
+        else:
+            outputs, state = backend.in_slices(run, weights, state, sliced, self.size)
         for place, value in zip(moving, state):
             self.apart.non_trainable_variables[place].assign(value)
         known = [(t, values[n]) for n, t in self.inputs.items()]
         known += zip((t for t in self.cut if not graph.is_input(t)), outputs)
-        return graph.run(self.tensors, known)
+        return self._meet(known)
+
+    def _meet(self, known):
+        """What is read, from what was computed apart: where examples meet, those of all replicas.
+
+        The rest stays with its replica.
+        """
+        if backend.replicas() == 1:
+            return graph.run(self.tensors, known)
+        apart = {id(t) for t in self.cut}
+        met = [t for t in self.tensors if id(t) not in apart]
+        needed = {id(t) for node in graph.nodes(met, self.cut) for t in node.input_tensors}
+        own = {id(t): value for t, value in known}
+        crossing = [t for t in self.cut if id(t) in needed]
+        gathered = backend.of_all([own[id(t)] for t in crossing])
+        found = dict(zip(map(id, met), graph.run(met, list(zip(crossing, gathered)))))
+        return [found.get(id(t), own.get(id(t))) for t in self.tensors]
 
     def _find_moving(self, weights, others, tensors):
         """Places of the variables that a step changes: seeds, moving statistics."""
@@ -92,9 +111,9 @@ class Slices:
             regularised = [v for v in self.apart.trainable_variables if v.regularizer]
             if len(losses) > len(regularised):
                 raise ObjectiveError(
-                    "Model: with `microbatch_size` no layer before the losses must add a loss of "
+                    "Model: with slices or replicas no layer before the losses must add a loss of "
                     f"its own. Received: {_adding(self.apart)}. Return the tensor from the layer "
-                    "and give it to Model.add_loss, or leave microbatch_size out."
+                    "and give it to Model.add_loss, or leave these out."
                 )
 
         backend.traced(trace, weights, others, [t[:1] for t in tensors[: len(self.names)]])
@@ -139,8 +158,8 @@ def _refuse_mask(tensor, node):
     lost = mask is not None and len(mask.shape) < len(tensor.shape)
     if lost and not graph.has_mask(node):
         raise ObjectiveError(
-            "Model: with `microbatch_size` a layer that couples examples must get its mask as "
-            f"mask=. Received: '{node.operation.name}', with a mask that Keras attached to "
+            "Model: with slices or replicas a layer that couples examples must get its "
+            f"mask as mask=. Received: '{node.operation.name}', with a mask that Keras attached to "
             f"'{tensor.name}'."
         )
 
@@ -148,9 +167,9 @@ def _refuse_mask(tensor, node):
 def _refuse_coupling(layer):
     if isinstance(layer, COUPLING) and layer.trainable:
         raise ObjectiveError(
-            "Model: with `microbatch_size` no layer before the losses must mix the examples of a "
-            f"batch. Received: '{layer.name}', a {type(layer).__name__}, which does in training. "
-            "Take LayerNormalization or GroupNormalization, or freeze it with "
+            "Model: with slices or replicas no layer before the losses must mix the "
+            f"examples of a batch. Received: '{layer.name}', a {type(layer).__name__}, which does "
+            "in training. Take LayerNormalization or GroupNormalization, or freeze it with "
             "layer.trainable = False."
         )
 
@@ -205,7 +224,7 @@ def _verify(tensors, known, value_of, count):
             "Model: with `microbatch_size` the layers before the losses must treat each example "
             f"by itself. Received: '{operation.name}', which gives an example another value when "
             "others share its batch. Where that is meant, make it a loss layer with "
-            "couples_examples = True; or leave microbatch_size out."
+            "couples_examples = True; or leave these out."
         )
 
 

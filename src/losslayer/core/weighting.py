@@ -95,6 +95,7 @@ class Given(Weighting):
 
     def _variable(self, value, name, **kwargs):
         start = keras.initializers.Constant(value)
+        kwargs["aggregation"] = "only_first_replica"  # all have the same
         return self.add_weight((), initializer=start, trainable=False, name=name, **kwargs)
 
     @property
