@@ -49,6 +49,17 @@ def test_recurrent_encoder():
     assert cuts.difference(found[1][0], found[0][0]) < 1e-5
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX always compiles so")
+def test_compiled_by_xla():
+    """On a GPU, Keras has TensorFlow's steps compiled by XLA."""
+    found = [
+        cuts.gradient(cuts.build(), cuts.data(), microbatch_size=size, jit_compile=True)
+        for size in (None, 5)
+    ]
+    assert cuts.difference(found[1][0], found[0][0]) < 1e-5
+
+
 def test_gradient_in_float64(float64):
     """To 1e-10: what differs in float32 is rounding."""
     whole, _ = cuts.gradient(cuts.build(), cuts.data())

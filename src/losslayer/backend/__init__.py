@@ -8,6 +8,7 @@ in_slices(function, ...)         slice by slice, with each slice computed again 
 peek(batches, count)             what a step is about to read, and the batches with it
 pruned(function)                 compiled, so that only what its results need is computed
 traced(function, *args)          run for what Python sees of it, computing as little as can be
+lonely_processes()               how many processes would train without knowing of each other
 process()                        the number of this process, and how many there are
 replicas()                       how many replicas run the step side by side
 summed(tensor)                   a sum over these; of_all(tensors): their rows together
@@ -33,6 +34,7 @@ in_slices = _engine.in_slices
 gathered = _engine.gathered
 of_all = _engine.of_all
 peek = _engine.peek
+lonely_processes = _engine.lonely_processes
 process = _engine.process
 pruned = _engine.pruned
 random_state = _engine.random_state

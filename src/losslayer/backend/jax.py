@@ -9,7 +9,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.extend.core import Literal
 
-from losslayer.backend.common import of_all, replicas, slice_sizes, summed  # noqa: F401
+from losslayer.backend.common import lonely_processes, of_all, replicas, slice_sizes, summed  # noqa: F401
 
 
 def connected(function, variables):

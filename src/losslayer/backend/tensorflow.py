@@ -8,7 +8,7 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from losslayer.backend.common import gathered, process, slice_sizes  # noqa: F401
+from losslayer.backend.common import gathered, lonely_processes, process, slice_sizes  # noqa: F401
 
 # Replicas can't speak to each other from within a function that is traced by itself.
 _alone: contextvars.ContextVar = contextvars.ContextVar("alone", default=False)

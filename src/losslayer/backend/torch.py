@@ -1,10 +1,12 @@
 """PyTorch."""
 
 import contextlib
+import os
 import warnings
 
 import numpy as np
 import torch
+import torch.distributed
 import torch.utils.checkpoint
 
 from losslayer.backend.common import gathered, of_all, process, replicas, slice_sizes, summed  # noqa: F401
@@ -76,6 +78,17 @@ def peek(batches, count):
 def pruned(function):
     """`function` without gradients; all of it runs, as this engine has no program to prune."""
     return torch.no_grad()(function)
+
+
+def lonely_processes():
+    """How many processes would each train on data of its own, none knowing of the others.
+
+    Keras's trainer for PyTorch exchanges no gradients. `torchrun` says so in the environment.
+    """
+    distributed = torch.distributed
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_world_size()
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def traced(function, *args):

@@ -15,13 +15,33 @@ import numpy as np
 
 from losslayer import backend
 from losslayer.core import batches, feed, graph, rows
-from losslayer.core.errors import DataError
+from losslayer.core.errors import DataError, ObjectiveError, refuse
 from losslayer.core.slices import COUPLING
 
 
 def distribution():
     """The `keras.distribution` in force on JAX, None elsewhere: the others have their own ways."""
     return keras.distribution.distribution() if keras.backend.backend() == "jax" else None
+
+
+def refuse_uneven(replicas, given):
+    """Raise where several processes or replicas would not train on one gradient.
+
+    Args:
+        replicas: Of a `tf.distribute` strategy, 1 elsewhere.
+        given: A dict with the arguments of `fit`.
+    """
+    processes = backend.lonely_processes()
+    if processes > 1:
+        raise ObjectiveError(
+            f"Model.fit: on PyTorch there must be one process. Received: {processes}, each of "
+            "which would train on a gradient of its own, since Keras exchanges none there. Take "
+            "JAX with keras.distribution for several devices; or start one process."
+        )
+    size = given.get("batch_size") or 32
+    if feed.are_arrays(given.get("x")) and size % replicas:
+        rule = f"be a multiple of the number of replicas, {replicas} (only the last may be short)"
+        refuse("Model.fit", "batch_size", rule, size)
 
 
 def spread(objective, stage, given):

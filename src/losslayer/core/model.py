@@ -407,6 +407,7 @@ class Model(keras.Model):
             validation = feed.arrays(self._objective, ["evaluate"], dict(zip(names, unpacked)))
             if feed.are_arrays(validation["x"]):
                 given["validation_data"] = tuple(map(validation.get, names))
+        devices.refuse_uneven(self._replicas(), given)
         with fitting.prepared(self, given) as given:
             given = devices.spread_fit(self._objective, given)
             with devices.own_shares(), self._looping("fit"):
