@@ -15,7 +15,7 @@ from keras import ops
 
 import losslayer as ll
 import losslayer.text
-from losslayer.core import feed
+from losslayer.core import rows as added
 from losslayer.text import TokenBatches, buckets, rows
 
 BACKEND = keras.backend.backend()
@@ -54,7 +54,7 @@ def test_every_row_once_within_the_budget(fill, multiple, bounds):
         data.begin(epoch)
         seen, shapes = [], set()
         for number, (batch,) in enumerate(data):
-            counts = batch.pop("__sample_weight__", None)
+            counts = batch.pop("__rows__", None)
             assert set(batch) == set(given)
             assert (counts is not None) == fill
             size, bound = batch["text"].shape
@@ -176,7 +176,7 @@ def test_long_rows_are_cut_and_said_to_be():
     longer = int((lengths_of(given) > 16).sum())
     assert longer > 3
     with pytest.warns(UserWarning, match=f"{longer} of 203 rows are longer than the last bound"):
-        data = TokenBatches(given, 300, bounds=(8, 16))
+        data = TokenBatches(given, 300, bounds=(8, 16), fill=False)
     assert data.cut == longer
     order = np.concatenate([data.rows(number) for number in range(len(data))])
     found = itertools.chain.from_iterable(batch["text"] for (batch,) in data)
@@ -260,7 +260,7 @@ def by_hand(model, given, bounds):
 
 
 def test_numbers_do_not_know_of_batches():
-    """evaluate gives what a loop gives; filled rows weigh nothing in losses."""
+    """evaluate gives what a loop gives; filled rows weigh nothing in losses and metrics."""
     given = {name: columns()[name] for name in ("text", "number")}
     model = model_of()
     squared, absolute = by_hand(model, given, (8, 24, 64))
@@ -270,10 +270,9 @@ def test_numbers_do_not_know_of_batches():
         assert got["error"] == pytest.approx(squared, rel=1e-5)
         assert got["loss"] == pytest.approx(squared, rel=1e-5)
         if fill:
-            added = sum(int((batch["__sample_weight__"] == 0).sum()) for (batch,) in data)
+            added = sum(int((batch["__rows__"] == 0).sum()) for (batch,) in data)
             assert 0 < added < 20
-        else:  # a metric that got no weights counts all rows that there are
-            assert got["absolute"] == pytest.approx(absolute, rel=1e-5)
+        assert got["absolute"] == pytest.approx(absolute, rel=1e-5)
 
 
 def test_filled_rows_do_no_harm():
@@ -281,7 +280,7 @@ def test_filled_rows_do_no_harm():
     texts = [[1 + n] * (1 + n % 20) for n in range(53)]
     given = {"text": texts, "number": np.arange(53.0)}
     data = TokenBatches(given, 150, rows_multiple=5, fill=True)
-    assert any(0 in batch["__sample_weight__"] for (batch,) in data)
+    assert any(0 in batch["__rows__"] for (batch,) in data)
     model = model_of(pooling=True)
     model.fit(data, epochs=2, verbose=0, shuffle=False)
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
@@ -386,9 +385,9 @@ def test_a_model_compiles_once_per_shape():
         assert len(traces) > 4 + 8, "it counts shapes"
 
 
-def test_weights_are_where_the_model_looks():
+def test_rows_are_told_where_the_model_looks():
     """The name is the model's."""
-    assert buckets._SAMPLE_WEIGHT == feed.SAMPLE_WEIGHT
+    assert buckets._ROWS == added.NAME
 
 
 # Errors

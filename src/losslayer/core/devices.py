@@ -172,6 +172,8 @@ class Share:
             )
         counted = (places < held).astype("float32")
         places = np.minimum(places, held - 1)
+        if rows.NAME in x:  # some were added already
+            counted *= tensors["x"][rows.NAME][places]
         tensors = keras.tree.map_structure(lambda t: t if t is None else t[places], tensors)
         if not self.sees_added and self.devices > 1:
             tensors["x"][rows.NAME] = counted  # in each batch: all must be alike
@@ -245,6 +247,16 @@ def predicted(predict, given):
     x = keras.tree.map_structure(lambda t: batches.as_array(t)[places], x)
     outputs = predict(**{**given, "x": x, "batch_size": size})
     return keras.tree.map_structure(lambda t: t[:held], outputs)
+
+
+def refuse_added(objective, stage):
+    """Raise if something of a stage would see the rows that were added to its batches."""
+    seer = _sees_added(objective, stage)
+    if seer:
+        raise DataError(
+            f"Model: batches must not be filled with rows that don't count, since {seer} would see "
+            "them. Received: such batches. Leave them short (fill=False, say)."
+        )
 
 
 def _sees_added(objective, stage):

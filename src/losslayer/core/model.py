@@ -489,7 +489,7 @@ class Model(keras.Model):
         """One step of `fit`; JAX passes the state before the data."""
         *state, data = state_and_data
         with self._running("fit") as step:
-            batch = feed.batch(self._objective, "fit", data)
+            batch = self._batch("fit", data)
             if self._unreached is None:
                 # All at once, or each weight before the cut would seem to reach each loss.
                 slices, self._slices = self._slices, {}
@@ -507,7 +507,13 @@ class Model(keras.Model):
         """One step of `evaluate`; JAX passes the state before the data."""
         *state, data = state_and_data
         with self._running("evaluate"):
-            return super().test_step(*state, feed.batch(self._objective, "evaluate", data))
+            return super().test_step(*state, self._batch("evaluate", data))
+
+    def _batch(self, stage, data):
+        batch = feed.batch(self._objective, stage, data)
+        if rows.NAME in batch[0]:
+            devices.refuse_added(self._objective, stage)
+        return batch
 
     def make_train_function(self, force=False):
         """As in Keras; a step that fails leaves the weights as they were."""

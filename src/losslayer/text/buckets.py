@@ -16,9 +16,8 @@ from losslayer.text.rows import Rows
 _BUCKETS = 5
 _MULTIPLE = 8
 
-# Where `ll.Model` looks for sample weights in a batch. A third element of the batch would do in
-# Keras, but with no `y` before it TensorFlow refuses the batch.
-_SAMPLE_WEIGHT = "__sample_weight__"
+# Where a batch tells `ll.Model` which of its rows count: 1, or 0 for one that was added.
+_ROWS = "__rows__"
 
 
 class TokenBatches(keras.utils.PyDataset):
@@ -28,8 +27,8 @@ class TokenBatches(keras.utils.PyDataset):
     texts of a batch are padded with zeros to the bound of its bucket, and there are as many rows
     as `tokens` allows, so a batch of short texts has many. Each row comes once in an epoch. The
     batches of a bucket are of one size, as equal as they can be, but for the last, which may lack
-    a few rows: so there are at most two shapes per bucket, and one with `fill=True`. `shapes` lists
-    them: a model is compiled once for each.
+    a few rows; it is filled up with rows that count nowhere. So there is one shape per bucket.
+    `shapes` lists them: a model is compiled once for each.
 
     Which rows share a batch, and in which order the batches come, depends on `(seed, epoch)` and
     on nothing else, so a run that was interrupted can go on at any batch of any epoch. Keras moves
@@ -52,10 +51,9 @@ class TokenBatches(keras.utils.PyDataset):
             are read once to begin with.
         rows_multiple: The rows of a batch are a multiple of this: the number of devices, say.
             Where `fill` is False, short batches are not.
-        fill: Whether short batches are filled up with copies of their first row, of sample weight
-            0. For `ll.Model` only, whose losses leave them out. What reads no weights counts them:
-            metrics that were given none, and losses that couple the examples of a batch. Leave it
-            out to evaluate such metrics.
+        fill: Whether short batches are filled up with copies of their first row. An `ll.Model`
+            counts these nowhere: in no loss, in no metric, and not among in-batch negatives. Any
+            other model needs False: then there are at most two shapes per bucket.
         seed: An integer >= 0; or None, all epochs in the order of the data.
         **kwargs: `workers`, `use_multiprocessing`, `max_queue_size` of `keras.utils.PyDataset`.
 
@@ -92,7 +90,7 @@ class TokenBatches(keras.utils.PyDataset):
         texts: Sequence[str] | None = None,
         lengths: Sequence[int] | np.ndarray | None = None,
         rows_multiple: int = 1,
-        fill: bool = False,
+        fill: bool = True,
         seed: int | None = 0,
         **kwargs: Any,
     ) -> None:
@@ -180,7 +178,7 @@ class TokenBatches(keras.utils.PyDataset):
             else:
                 x[name] = self._source.stacked(name, [row[name] for row in read])
         if self.fill:
-            x[_SAMPLE_WEIGHT] = (np.arange(size) < len(rows)).astype("float32")
+            x[_ROWS] = (np.arange(size) < len(rows)).astype("float32")
         return (x,)
 
     def rows(self, batch: int) -> np.ndarray:
