@@ -17,9 +17,9 @@ parser.add_argument("--devices", type=int, required=True)
 parser.add_argument("--id", type=int, default=0)
 parser.add_argument("--processes", type=int, default=1)
 parser.add_argument("--port", type=int)
-parser.add_argument("--quick", action="store_true", help="all losses at once only")
 parser.add_argument("--own-data", action="store_true", help="each process reads its own share")
 parser.add_argument("--whole", action="store_true", help="its share is all, in one batch")
+parser.add_argument("--generator", action="store_true", help="of a generator")
 parser.add_argument("--fewer", action="store_true", help="process 1 has one batch less")
 options = parser.parse_args()
 os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={options.devices}"
@@ -74,10 +74,12 @@ def main():
         mine = Own({name: ids[share] for name, ids in rows.items()}, 10 if options.whole else 6)
         model = cuts.build()
         model.compile(keras.optimizers.SGD(0.1))
+        if options.generator:
+            mine = (batch for batch in list(map(mine.__getitem__, range(len(mine)))))
         history = model.fit(mine, epochs=2, shuffle=False, verbose=0).history
         found["own"] = numbers(history)
     else:
-        for losses in LOSSES[-1:] if options.quick else LOSSES:
+        for losses in LOSSES:
             for size in (None, 4):
                 model = cuts.build(losses)
                 gradients, _ = cuts.gradient(model, cuts.data(), microbatch_size=size)

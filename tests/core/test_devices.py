@@ -61,12 +61,6 @@ def one(tmp_path_factory):
     return results(tmp_path_factory.mktemp("one") / "one.npz", "--devices", 1)
 
 
-def test_two_devices(tmp_path):
-    """Rows are added where they don't divide, and count nowhere."""
-    quick = [results(tmp_path / f"{n}.npz", "--quick", "--devices", n) for n in (1, 2)]
-    assert_equal(quick[1], quick[0])
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("devices", [2, 4])
 def test_devices(one, tmp_path, devices):
@@ -93,9 +87,11 @@ def test_processes_with_data_of_their_own(tmp_path):
 
 
 @pytest.mark.slow
-def test_processes_with_fewer_batches(tmp_path):
+@pytest.mark.parametrize("kind", [[], ["--generator"]], ids=["dataset", "generator"])
+def test_processes_with_fewer_batches(tmp_path, kind):
     """All of them end with an error that says so; none waits for ever."""
-    arguments = ("--devices", 2, "--own-data", "--fewer")
+    arguments = ("--devices", 1, "--own-data", "--fewer", *kind)
     said, codes = run(tmp_path / "x.npz", *arguments, processes=2)
-    assert codes == [3, 3]
-    assert all("must have as many batches. Received: [2, 1]" in text for text in said)
+    assert codes == [3, 3], "\n".join(text[-3000:] for text in said)
+    counts = "[1, 0]" if kind else "[2, 1]"
+    assert all(f"must have as many batches. Received: {counts}" in text for text in said)

@@ -94,7 +94,7 @@ def anchors(page):
 def test_every_page_is_in_the_table_of_contents():
     contents = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     linked = {match["target"] for match in LINK.finditer(contents)}
-    missing = {page.name for page in PAGES if page.parent.name == "docs"} - linked - {"index.md"}
+    missing = {page.name for page in PAGES if page.parent == ROOT / "docs"} - linked - {"index.md"}
     assert not missing
 
 

@@ -8,6 +8,7 @@ count nowhere (`losslayer.core.rows`); and each process must give its own share 
 import contextlib
 import inspect
 import random
+import types
 import zlib
 
 import keras
@@ -73,8 +74,7 @@ def spread(objective, stage, given):
             seed = _seed()
             x = batches.DatasetBatches(x, seed=seed)
     elif hasattr(x, "__next__"):
-        share = Share(objective, stage)
-        return {**given, "x": (share(batch) for batch in x)}
+        return {**given, "x": _stream(x, Share(objective, stage))}
     else:
         return given
     if stage == "fit":
@@ -115,10 +115,11 @@ def share(objective, stage, given):
 
 
 @contextlib.contextmanager
-def own_shares():
-    """A context in which Keras takes the shares for what they are: the data of this process."""
+def own_shares(given):
+    """A context in which Keras takes shares for what they are: the data of this process."""
     layout = distribution()
-    before = getattr(layout, "auto_shard_dataset", None)
+    shared = isinstance(given.get("x"), (Shares, types.GeneratorType))
+    before = shared and getattr(layout, "auto_shard_dataset", False)
     if before:
         layout.auto_shard_dataset = False
     try:
@@ -179,13 +180,20 @@ class Share:
             tensors["x"][rows.NAME] = counted  # in each batch: all must be alike
         return _packed(tensors)
 
+    def agree(self, batches):
+        """Raise in all processes unless each has a next batch, or none has."""
+        if self.processes > 1:
+            counts = backend.gathered([batches, 0])[:, 0].tolist()
+            if len(set(map(bool, counts))) > 1:
+                raise DataError(ENDED.format([int(count > 0) for count in counts]))
+
     def _agreed(self, held, tensors):
         """How many rows each process gives: enough for the one that has most."""
         leaves = [t for t in keras.tree.flatten(tensors) if t is not None]
         kind = zlib.crc32(str([(t.shape[1:], t.dtype.name) for t in leaves]).encode()) % 2**31
         counts = backend.gathered([held, kind])
         if 0 in counts[:, 0]:
-            raise DataError(ENDED.format(counts[:, 0].tolist()))
+            raise DataError(ENDED.format([int(count > 0) for count in counts[:, 0]]))
         if len(set(counts[:, 1])) > 1:
             raise DataError(
                 "Model: all processes must give batches of the same shapes, but for the number of "
@@ -198,6 +206,15 @@ ENDED = (
     "Model: all processes must have as many batches. Received: {} in the running step. Give each "
     "its share of all batches, or repeat the shorter ones."
 )
+
+
+def _stream(given, share):
+    """The share of each batch of a generator; all processes must come to its end together."""
+    for batch in given:
+        if share.all_have_all:
+            share.agree(1)
+        yield share(batch)
+    share.agree(0)
 
 
 class Shares(keras.utils.PyDataset):
@@ -240,6 +257,11 @@ def predicted(predict, given):
     x = given["x"]
     if distribution() is None or not feed.are_arrays(x):
         return predict(**given)
+    if backend.process()[1] > 1:
+        raise ObjectiveError(
+            "Model.predict: there must be one process. Received: several. In one of them call "
+            "keras.distribution.set_distribution(None), then model.inference.predict."
+        )
     devices = distribution().device_mesh.shape[0]
     size = _multiple(given.get("batch_size") or 32, devices)
     held = keras.tree.flatten(x)[0].shape[0]

@@ -410,7 +410,7 @@ class Model(keras.Model):
         devices.refuse_uneven(self._replicas(), given)
         with fitting.prepared(self, given) as given:
             given = devices.spread_fit(self._objective, given)
-            with devices.own_shares(), self._looping("fit"):
+            with devices.own_shares(given), self._looping("fit"):
                 return super().fit(**given)
 
     @functools.wraps(keras.Model.evaluate)
@@ -422,7 +422,7 @@ class Model(keras.Model):
             self._uninspected.add("test_function")
         feed.arrays(self._objective, ["evaluate"], given)
         given = devices.spread(self._objective, "evaluate", given)
-        with devices.own_shares(), self._looping("evaluate"):
+        with devices.own_shares(given), self._looping("evaluate"):
             return super().evaluate(**given)
 
     @functools.wraps(keras.Model.predict)
