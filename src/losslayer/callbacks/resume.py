@@ -3,6 +3,7 @@
 import contextlib
 import time
 import warnings
+import zlib
 from typing import Any
 
 import keras
@@ -14,7 +15,7 @@ from losslayer.callbacks.interrupt import interruptible
 from losslayer.callbacks.passing import Callbacks, PassingOver
 from losslayer.callbacks.plain import is_plain
 from losslayer.core import check
-from losslayer.core.errors import ArgumentTypeError, refuse
+from losslayer.core.errors import ArgumentTypeError, ResumeError, refuse
 from losslayer.core.fitting import FitCallback
 
 
@@ -30,8 +31,12 @@ class Resume(FitCallback):
     `KeyboardInterrupt`. A run that is finished is not trained again: `fit` gives back its history
     and weights, and goes on if `epochs` has become larger.
 
+    Of several processes the first one writes, and all go on from what it wrote; Ctrl-C in any of
+    them ends all.
+
     Args:
-        folder: Where the states are, a folder for each run; the last two are kept.
+        folder: Where the states are, a folder for each run; the last two are kept. Several
+            processes must share it.
         seed: Fixes the order of the data.
         steps: Store the state after this many steps too, not only at the end of each epoch.
         seconds: The same after this time; None: never.
@@ -101,8 +106,7 @@ class Resume(FitCallback):
         begin, self._source = sources.prepare(
             arguments, self.seed, self.replays, model.steps_per_execution
         )
-        self._files = Checkpoints(self.folder)
-        self._stored, self._path = self._files.read() or (None, None)
+        self._stored, self._path = self._read()
         settings = {"seed": self.seed, "same": self.same}
         self._made_of = state.made_of(model, self._source.description, settings)
         if self._stored:
@@ -114,12 +118,27 @@ class Resume(FitCallback):
         self.interrupted = False
         self._callbacks = Callbacks(self, model, arguments, self._source.steps)
         try:
-            with interruptible() as self._pressed:
+            with interruptible() as pressed:
+                # All end after the same step, wherever Ctrl-C was pressed.
+                self._pressed = lambda: bool(backend.gathered([pressed()]).any())
                 yield {**arguments, "callbacks": self._callbacks}
         finally:
             self._callbacks = self._source = self._stored = None
             if isinstance(model.train_function, PassingOver):
                 model.train_function = model.train_function.step_function
+
+    def _read(self):
+        """The stored state and its file; all processes read the same."""
+        backend.gathered([0])  # when all are here, what an earlier fit writes has been written
+        self._files = Checkpoints(self.folder)
+        stored, path = self._files.read() or (None, None)
+        name = path.name if path else "none"
+        if len(set(backend.gathered([zlib.crc32(name.encode()) >> 1])[:, 0])) > 1:
+            raise ResumeError(
+                "Resume: `folder` must be one that all processes share. Received: "
+                f"folder='{self.folder}', where they don't find the same state. Here: {name}."
+            )
+        return stored, path
 
     def _require_same_run(self):
         before, now = self._stored["made_of"], self._stored["optimizer_now"]
@@ -260,9 +279,9 @@ class Resume(FitCallback):
         backend.set_random_state(stored["random"])
 
     def _writes(self):
-        """Whether this process is the one that writes."""
-        return True
+        """Whether this process is the one that writes: all of them hold the same state."""
+        return backend.process()[0] == 0
 
     def _say(self, text):
-        if self.verbose:
+        if self.verbose and self._writes():
             print(f"Resume: {text}", flush=True)

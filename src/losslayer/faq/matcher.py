@@ -65,6 +65,7 @@ class Matcher:
         settings: Settings | None = None,
         report: Callable[[str], None] = lambda line: None,
         resume: str | PathLike[str] | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> "Matcher":
         """Learn from questions whose right entry is known.
 
@@ -75,6 +76,7 @@ class Matcher:
             resume: A folder for the state of the training. If it holds one, the
                 training goes on there; Ctrl-C ends it after the step that is
                 running, and what has been learned so far is returned.
+            callbacks: Callbacks of `fit`, called after the matcher's own.
 
         Raises:
             losslayer.ResumeError: If the folder holds the state of another training.
@@ -91,7 +93,7 @@ class Matcher:
             settings,
         )
         curriculum = Curriculum(models, triplets, report)
-        callbacks: list[keras.callbacks.Callback] = [curriculum]
+        callbacks = [curriculum, *callbacks]
         if resume is not None:
             same = {"settings": asdict(settings), "examples": examples.digest()}
             callbacks.append(ll.callbacks.Resume(resume, same=same, verbose=0))

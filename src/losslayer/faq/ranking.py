@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 
-import bm25s
 import numpy as np
 
 from losslayer.faq.entries import Examples
@@ -47,6 +46,8 @@ def words(text: str) -> list[str]:
 
 def bm25_scores(texts: Sequence[str], questions: Sequence[str]) -> np.ndarray:
     """BM25 of each question against each text, `(question, text)`: Lucene's, k1 1.5, b 0.75."""
+    import bm25s  # here: it starts JAX, and keras.distribution.initialize() must come before that
+
     index = bm25s.BM25(method="lucene", k1=1.5, b=0.75)
     index.index([words(text) for text in texts], show_progress=False)
     return np.stack([index.get_scores(words(question)) for question in questions])
