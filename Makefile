@@ -53,7 +53,9 @@ setup-all: .venv/ready-jax .venv/ready-torch .venv/ready-tensorflow
 slow: setup-all
 	KERAS_BACKEND=jax .venv/bin/python $(PYTEST) -m slow
 	KERAS_BACKEND=jax .venv/bin/python $(PYTEST) tests/core/test_sources.py
-	KERAS_BACKEND=tensorflow .venv/bin/python $(PYTEST) -m slow tests/core/test_replicas.py tests/core/test_slices.py
+	KERAS_BACKEND=tensorflow .venv/bin/python $(PYTEST) -m slow tests/callbacks \
+	  tests/core/test_replicas.py tests/core/test_slices.py
+	KERAS_BACKEND=torch .venv/bin/python $(PYTEST) -m slow tests/callbacks tests/core/test_slices.py
 
 test-wheel: .venv/ready-jax
 	rm -rf dist .venv-wheel

@@ -112,7 +112,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+# Of the engines that compile, the default suite runs two kinds; the rest takes minutes.
+FEW = CASES if BACKEND == "torch" else ("arrays", "py_dataset")
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(c, marks=[] if c in FEW else pytest.mark.slow) for c in CASES]
+)
 def test_every_step(case, tmp_path, monkeypatch):
     """A run that goes on from any of its states ends as it would have."""
     given, settings, in_one = CASES[case]

@@ -206,6 +206,7 @@ def test_a_full_disk_does_not_end_the_training(tmp_path, monkeypatch):
     assert len(history.epoch) == EPOCHS
 
 
+@pytest.mark.slow
 def test_killed_processes():
     """Real kills, a few: the script that does hundreds."""
     script = pathlib.Path(__file__).with_name("kill.py")
