@@ -36,7 +36,7 @@ class Weighting(keras.layers.Layer):
     ...
     ...     def current(self):
     ...         return keras.ops.softplus(self.raw)
-    >>> round(float(Positive().current()), 4)
+    >>> print(keras.ops.convert_to_numpy(Positive().current()).round(4))
     0.6931
     """
 
