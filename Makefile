@@ -53,9 +53,11 @@ setup-all: .venv/ready-jax .venv/ready-torch .venv/ready-tensorflow
 slow: setup-all
 	KERAS_BACKEND=jax .venv/bin/python $(PYTEST) -m slow
 	KERAS_BACKEND=jax .venv/bin/python $(PYTEST) tests/core/test_sources.py
-	KERAS_BACKEND=tensorflow .venv/bin/python $(PYTEST) -m slow tests/callbacks \
+	KERAS_BACKEND=tensorflow .venv/bin/python $(PYTEST) -m slow tests/callbacks/test_resume.py \
+	  "tests/callbacks/test_exact.py::test_every_step[two in one]" \
+	  "tests/callbacks/test_exact.py::test_every_step[tf.data with steps]" \
 	  tests/core/test_replicas.py tests/core/test_slices.py
-	KERAS_BACKEND=torch .venv/bin/python $(PYTEST) -m slow tests/callbacks tests/core/test_slices.py
+	KERAS_BACKEND=torch .venv/bin/python $(PYTEST) -m slow tests/callbacks/test_resume.py
 
 test-wheel: .venv/ready-jax
 	rm -rf dist .venv-wheel

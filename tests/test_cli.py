@@ -215,6 +215,7 @@ def test_ctrl_c_keeps_what_was_learned(place, capsys):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+@pytest.mark.slow
 def test_the_same_command_goes_on_after_a_kill(place):
     """What a killed training had reached is not made again."""
     line = [sys.executable, "-m", "losslayer.cli", "faq", "train", "train.csv"]

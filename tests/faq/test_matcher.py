@@ -89,6 +89,7 @@ def test_the_same_seed_gives_the_same_matcher(table, small):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_stopped(table, small, tmp_path):
     """Ctrl-C keeps what was learned; the same call goes on and ends as if it had not been."""
     known = read_examples(table)
