@@ -31,5 +31,5 @@ def run(module, *arguments):
         )
         for number, given in enumerate(arguments)
     ]
-    said = [job.communicate(timeout=600) for job in jobs]
+    said = [job.communicate(timeout=900) for job in jobs]
     return [(*texts, job.returncode) for texts, job in zip(said, jobs, strict=True)]

@@ -1,46 +1,26 @@
 """Several devices and several processes: the gradient and the numbers of one device."""
 
-import os
-import pathlib
-import socket
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[2]
+from tests import processes
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "jax", reason="keras.distribution is for JAX only"
 )
 
 
-def run(out, *arguments, processes=1):
+def run(out, *arguments, count=1):
     """What that many processes of `tests.core.devices_job` say, and the codes they end with."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    shared = [*arguments, "--processes", processes, "--port", port, "--id"]
-    jobs = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.core.devices_job", *map(str, [out, *shared, number])],
-            cwd=ROOT,
-            env=dict(os.environ),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for number in range(processes)
-    ]
-    said = [job.communicate(timeout=900)[0] for job in jobs]
-    return said, [job.returncode for job in jobs]
+    given = [[out, *arguments, "--processes", count]] * count
+    ended = processes.run("tests.core.devices_job", *given)
+    return [said + errors for said, errors, _ in ended], [code for _, _, code in ended]
 
 
-def results(out, *arguments, processes=1):
+def results(out, *arguments, count=1):
     """What they wrote, by case."""
-    said, codes = run(out, *arguments, processes=processes)
+    said, codes = run(out, *arguments, count=count)
     assert not any(codes), "\n".join(text[-3000:] for text in said)
     with np.load(out) as found:
         return dict(found)
@@ -73,7 +53,7 @@ def test_devices(one, tmp_path, devices):
 @pytest.mark.slow
 def test_two_processes(one, tmp_path):
     """Two processes of two devices each, which are given the same data."""
-    found = results(tmp_path / "found.npz", "--devices", 2, processes=2)
+    found = results(tmp_path / "found.npz", "--devices", 2, count=2)
     assert {"fit", "evaluate", "dropout"} <= set(found)
     assert_equal(found, one)
 
@@ -82,7 +62,7 @@ def test_two_processes(one, tmp_path):
 def test_processes_with_data_of_their_own(tmp_path):
     """Six rows here and four there are the batch of ten of one process."""
     expected = results(tmp_path / "one.npz", "--devices", 1, "--own-data", "--whole")
-    found = results(tmp_path / "two.npz", "--devices", 2, "--own-data", processes=2)
+    found = results(tmp_path / "two.npz", "--devices", 2, "--own-data", count=2)
     assert_equal(found, expected)
 
 
@@ -91,7 +71,7 @@ def test_processes_with_data_of_their_own(tmp_path):
 def test_processes_with_fewer_batches(tmp_path, kind):
     """All of them end with an error that says so; none waits for ever."""
     arguments = ("--devices", 1, "--own-data", "--fewer", *kind)
-    said, codes = run(tmp_path / "x.npz", *arguments, processes=2)
+    said, codes = run(tmp_path / "x.npz", *arguments, count=2)
     assert codes == [3, 3], "\n".join(text[-3000:] for text in said)
     counts = "[1, 0]" if kind else "[2, 1]"
     assert all(f"must have as many batches. Received: {counts}" in text for text in said)

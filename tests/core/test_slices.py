@@ -201,43 +201,97 @@ def test_layer_with_a_loss_of_its_own():
         model.fit(X, verbose=0)
 
 
-def test_regularised_weights():
+def regularised():
     """A regulariser of weights counts once, however many slices there are."""
-    found = []
-    for size in (None, 3):
-        keras.utils.set_random_seed(0)
-        model = regression(keras.layers.Dense(3, kernel_regularizer="l2"))
-        gradients, logs = cuts.gradient(model, X, microbatch_size=size)
-        found.append((gradients, logs["loss"]))
-    assert cuts.difference(found[1][0], found[0][0]) < 1e-5
-    assert found[1][1] == pytest.approx(found[0][1], rel=1e-6)
+    return regression(keras.layers.Dense(3, kernel_regularizer="l2")), {}
 
 
-def test_scalar_loss_sees_the_whole_batch():
+def scalar_loss():
     """A tensor without the batch's axis is where examples meet."""
-    found = []
-    for size in (None, 3):
-        keras.utils.set_random_seed(0)
-        x = keras.Input((3,), name="x")
-        y = keras.layers.Dense(2)(x)
-        model = ll.Model(x, y)
-        model.add_loss(ops.max(y), name="largest")
-        found.append(cuts.gradient(model, X, microbatch_size=size)[0])
-    assert cuts.difference(found[1], found[0]) < 1e-5
+    x = keras.Input((3,), name="x")
+    y = keras.layers.Dense(2)(x)
+    model = ll.Model(x, y)
+    model.add_loss(ops.max(y), name="largest")
+    return model, {}
 
 
-def test_loss_on_the_outputs():
+def loss_on_the_outputs():
     """What `compile` was given sees the whole batch too."""
+    x = keras.Input((3,), name="x")
+    return ll.Model(x, keras.layers.Dense(1)(x)), {"loss": "mse", "metrics": ["mae"]}
+
+
+def nothing_before_the_cut():
+    """Examples meet right at the inputs."""
+    inputs = [keras.Input((3,), name=name) for name in ("x", "other")]
+    values, weights = ll.losses.InBatchNegatives()(*inputs)
+    scaled = keras.layers.Dense(1)(values[:, None])[:, 0]
+    model = ll.Model(inputs, inputs[0])
+    model.add_loss((scaled, weights), name="nll")
+    return model, {}
+
+
+def one_layer_in_two_parts():
+    """What two encoders have in common is trained by both."""
+    inputs = [keras.Input((3,), name=name) for name in ("x", "other")]
+    query, answer = map(keras.layers.Dense(4), inputs)
+    model = ll.Model(inputs, query)
+    model.add_loss(ll.losses.InBatchNegatives()(query, answer), name="nll")
+    return model, {}
+
+
+@pytest.mark.parametrize("rows", [8, 1])
+@pytest.mark.parametrize(
+    "build",
+    [
+        regularised,
+        scalar_loss,
+        loss_on_the_outputs,
+        nothing_before_the_cut,
+        one_layer_in_two_parts,
+    ],
+)
+def test_two_steps(build, rows):
+    """The same weights and the same numbers with slices as without."""
+    data = {"x": X[:rows], "other": np.roll(X, 1, axis=0)[:rows] + 0.1}
     found = []
     for size in (None, 3):
         keras.utils.set_random_seed(0)
-        x = keras.Input((3,), name="x")
-        y = keras.layers.Dense(1)(x)
-        model = ll.Model(x, y)
-        model.compile(keras.optimizers.SGD(0.1), loss="mse", metrics=["mae"], microbatch_size=size)
-        history = model.fit(X, np.ones((8, 1)), batch_size=8, epochs=2, verbose=0).history
-        found.append([n for values in history.values() for n in values])
-    assert found[1] == pytest.approx(found[0], rel=1e-5)
+        model, given = build()
+        model.compile(keras.optimizers.SGD(0.1), microbatch_size=size, **given)
+        x = {t.name: data[t.name] for t in model.inputs}
+        y = np.ones((rows, 1)) if given else None
+        history = model.fit(x, y, batch_size=8, epochs=2, verbose=0).history
+        found.append((model.get_weights(), [n for values in history.values() for n in values]))
+    (whole, numbers), (sliced, sliced_numbers) = found
+    assert sliced_numbers == pytest.approx(numbers, rel=1e-5, abs=1e-7)
+    for one, other in zip(sliced, whole):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_no_terms():
+    """A model that is only asked may be compiled for slices."""
+    x = keras.Input((3,), name="x")
+    model = ll.Model(x, keras.layers.Dense(1)(x))
+    model.compile("sgd", microbatch_size=2)
+    assert model.predict(X, verbose=0).shape == (8, 1)
+
+
+def test_random_state_goes_from_part_to_part():
+    """One dropout layer in two encoders drops other units in each."""
+
+    @ll.loss_layer(couples_examples=True)  # else both encodings would be of one part
+    def distance(a, b):
+        return ops.mean(ops.abs(a - b), axis=-1)
+
+    inputs = [keras.Input((64,), name=name) for name in ("x", "other")]
+    query, answer = map(keras.layers.Dropout(0.5, seed=1), inputs)
+    model = ll.Model(inputs, query)
+    model.add_loss(ops.square(keras.layers.Dense(1)(query)[:, 0]), name="error")
+    model.add_metric(distance()(query, answer), name="distance")
+    model.compile("sgd", microbatch_size=2)
+    logs = model.train_on_batch({n: np.ones((8, 64)) for n in ("x", "other")}, return_dict=True)
+    assert logs["distance"] > 0.5
 
 
 def test_stop_gradient_before_the_cut():

@@ -183,17 +183,14 @@ class Share:
     def agree(self, batches):
         """Raise in all processes unless each has a next batch, or none has."""
         if self.processes > 1:
-            counts = backend.gathered([batches, 0])[:, 0].tolist()
-            if len(set(map(bool, counts))) > 1:
-                raise DataError(ENDED.format([int(count > 0) for count in counts]))
+            _require_equal(backend.gathered([batches, 0])[:, 0] > 0, "the running step")
 
     def _agreed(self, held, tensors):
         """How many rows each process gives: enough for the one that has most."""
         leaves = [t for t in keras.tree.flatten(tensors) if t is not None]
         kind = zlib.crc32(str([(t.shape[1:], t.dtype.name) for t in leaves]).encode()) % 2**31
         counts = backend.gathered([held, kind])
-        if 0 in counts[:, 0]:
-            raise DataError(ENDED.format([int(count > 0) for count in counts[:, 0]]))
+        _require_equal(counts[:, 0] > 0, "the running step")
         if len(set(counts[:, 1])) > 1:
             raise DataError(
                 "Model: all processes must give batches of the same shapes, but for the number of "
@@ -202,10 +199,14 @@ class Share:
         return _multiple(int(counts[:, 0].max()), self.devices // self.processes)
 
 
-ENDED = (
-    "Model: all processes must have as many batches. Received: {} in the running step. Give each "
-    "its share of all batches, or repeat the shorter ones."
-)
+def _require_equal(counts, when):
+    """Raise unless all processes have as many batches."""
+    counts = [int(count) for count in counts]
+    if len(set(counts)) > 1:
+        raise DataError(
+            f"Model: all processes must have as many batches. Received: {counts} in {when}. Give "
+            "each its share of all batches, or repeat the shorter ones."
+        )
 
 
 def _stream(given, share):
@@ -231,9 +232,7 @@ class Shares(keras.utils.PyDataset):
         alone = share.all_have_all or share.processes == 1
         super().__init__(**{name: getattr(dataset, name) for name in own} if alone else {})
         self.dataset, self.share = dataset, share
-        counts = backend.gathered([dataset.num_batches or 0])[:, 0].tolist()
-        if len(set(counts)) > 1:
-            raise DataError(ENDED.format(counts).replace("the running step", "an epoch"))
+        _require_equal(backend.gathered([dataset.num_batches or 0])[:, 0], "an epoch")
 
     def on_epoch_begin(self):
         """Called by Keras."""

@@ -41,13 +41,12 @@ class IdCheck:
     """Looks at all ids of a batch that embeddings and loss layers of a graph read.
 
     Args:
-        tensors: The outputs of the graph.
-        inputs: Its input tensors by name.
+        functional: The graph, as a functional model.
+        names: Names of its inputs.
     """
 
-    def __init__(self, tensors, inputs):
-        self.names = list(inputs)
-        self.graph = graph.functional(tensors, inputs.values(), "ids")
+    def __init__(self, functional, names):
+        self.names, self.graph = names, functional
         layers = graph.sublayers(self.graph)
         self.embeddings = [x for x in layers if isinstance(x, keras.layers.Embedding)]
         self.readings: list = []

@@ -315,14 +315,15 @@ class Model(keras.Model):
         self._check = check
         self._slices, self._id_checks = {}, {}
         for stage in STAGES:
-            read = self._objective.read(stage)
-            inputs = {n: self._objective.sources[n] for n in self._objective.needed(stage)}
-            if microbatch_size or self._replicas() > 1:
+            read, names = self._objective.read(stage), self._objective.needed(stage)
+            if read and (microbatch_size or self._replicas() > 1):
+                inputs = {n: self._objective.sources[n] for n in names}
                 self._slices[stage] = Slices(read, inputs, microbatch_size)
-            if check and read:
-                self._id_checks[stage] = IdCheck(read, inputs)
+            if read and check:
+                self._id_checks[stage] = IdCheck(*self._objective.graph(stage))
         self._uninspected = set(FUNCTIONS)
         self._verified = False
+        self._fillable = set()  # stages in which rows that were added to a batch count nowhere
         # Keras keeps what an earlier compile() was given when this one gives nothing.
         self._compile_loss = self._compile_metrics = None
         super().compile(*args, **kwargs)
@@ -511,8 +512,9 @@ class Model(keras.Model):
 
     def _batch(self, stage, data):
         batch = feed.batch(self._objective, stage, data)
-        if rows.NAME in batch[0]:
+        if rows.NAME in batch[0] and stage not in self._fillable:
             devices.refuse_added(self._objective, stage)
+            self._fillable.add(stage)
         return batch
 
     def make_train_function(self, force=False):
