@@ -20,7 +20,8 @@ from losslayer.core.errors import (
     ResumeError,
     UnknownNameError,
 )
-from losslayer.core.layer import LossLayer, loss_layer
+from losslayer.core.function import loss_layer
+from losslayer.core.layer import LossLayer
 from losslayer.core.model import Model
 
 __version__ = "0.1.0"

@@ -34,7 +34,7 @@ def _public():
 PUBLIC = _public()
 PROMISED = [
     "losslayer.core.layer.LossLayer",
-    "losslayer.core.layer.loss_layer",
+    "losslayer.core.function.loss_layer",
     "losslayer.core.model.Model",
 ]
 
