@@ -58,7 +58,7 @@ class LossLayer(keras.layers.Layer):
         integers: Names of the arguments that must be integers.
         tables: Which integers are ids in the last axis of which argument, `{"labels": "logits"}`,
             say: what is outside is found before the first step. Where both have the same axes,
-            the ids are 0 and 1.
+            the ids are 0 and 1. What is no argument is an attribute: their number.
     """
 
     couples_examples = False
@@ -137,7 +137,19 @@ class LossLayer(keras.layers.Layer):
         weights = self._product([*masks, sample_weight, rows.counting()])
         if weights is not None:
             tensors = [self._without_uncounted(t, weights) for t in tensors]
-        tensors = self._within_tables(tensors)
+        return self.pair(self._within_tables(tensors), weights)
+
+    def pair(self, tensors, weights):
+        """Values and weights, of clean tensors: what a fused loss writes instead of `values`.
+
+        Args:
+            tensors: What `values` takes.
+            weights: The weight of each element, `(batch,)` or `(batch, time)`, or None when all
+                count once. Tensors hold `padding_value` where it is 0.
+
+        Returns:
+            `(values, weights)`; or two scalars, the exact mean and the total weight.
+        """
         values = self.values(*tensors, **self._counts(weights))
         if not len(values.shape) and type(self).weigh is LossLayer.weigh:
             raise ArgumentError(
@@ -221,9 +233,12 @@ class LossLayer(keras.layers.Layer):
     def _within_tables(self, tensors):
         named = dict(zip(tensor_signature(self).parameters, tensors))
         for name, table in self.tables.items():
-            classes = len(named[table].shape) > len(named[name].shape) and named[table].shape[-1]
-            reader = f"the classes of the loss '{self.name}'"
-            named[name] = ids.within(named[name], classes or 2, reader)
+            if table in named:
+                classes = len(named[table].shape) > len(named[name].shape)
+                size = named[table].shape[-1] if classes else 2
+            else:
+                size = getattr(self, table)
+            named[name] = ids.within(named[name], size, f"the classes of the loss '{self.name}'")
         return list(named.values()) if self.tables else tensors
 
     def _product(self, factors):

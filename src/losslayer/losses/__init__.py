@@ -1,7 +1,7 @@
 """Loss layers, and a plain layer that they build on.
 
     matching     TripletMargin(margin, similarity), InBatchNegatives(temperature), CosineSimilarity
-    sequence     SequenceCrossEntropy(label_smoothing, per)
+    sequence     SequenceCrossEntropy(label_smoothing, per), LinearCrossEntropy(head)
     classification   Focal(gamma, alpha)
     latent       KLDivergence()
     from_keras   FromKeras(loss), identity
@@ -13,7 +13,7 @@ from losslayer.losses.classification import Focal
 from losslayer.losses.from_keras import FromKeras, identity
 from losslayer.losses.latent import KLDivergence
 from losslayer.losses.matching import CosineSimilarity, InBatchNegatives, TripletMargin
-from losslayer.losses.sequence import SequenceCrossEntropy
+from losslayer.losses.sequence import LinearCrossEntropy, SequenceCrossEntropy
 
 __all__ = [
     "CosineSimilarity",
@@ -21,6 +21,7 @@ __all__ = [
     "FromKeras",
     "InBatchNegatives",
     "KLDivergence",
+    "LinearCrossEntropy",
     "SequenceCrossEntropy",
     "TripletMargin",
     "identity",

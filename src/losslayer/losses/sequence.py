@@ -2,11 +2,14 @@
 
 import typing
 
+import keras
 from keras import ops
 
+from losslayer import kernels
 from losslayer.core import check
+from losslayer.core.errors import ArgumentTypeError, refuse
 from losslayer.core.layer import LossLayer
-from losslayer.core.reduction import mean
+from losslayer.core.reduction import like, mean
 from losslayer.losses.classification import logit_of
 
 
@@ -72,3 +75,118 @@ class SequenceCrossEntropy(LossLayer):
         counted = ops.sum(ops.cast(ops.not_equal(weights, 0), values.dtype), axis=1)
         total = ops.sum(weights, axis=1)
         return mean(ops.sum(values * weights, axis=1), total), mean(total, counted)
+
+
+class LinearCrossEntropy(LossLayer):
+    """Cross entropy of tokens under a linear head, whose logits are never all in memory.
+
+        logits = hidden @ head.kernel + head.bias
+        value = logsumexp(logits) - (1 - e) * logits[label] - e * mean over vocab of logits
+                + z_loss * logsumexp(logits)^2
+
+    with `e` the label smoothing: what `SequenceCrossEntropy` is of these logits, in blocks, and
+    averaged. With 131,072 words the logits of 2,048 tokens, their exponentials and their gradient
+    would take 1 GB each. Tokens that don't count cost nothing.
+
+    The gradient is computed along with the value, so it is that of the mean, not of each token: the
+    result is one number with its total weight. For a value per token, give the logits to
+    `SequenceCrossEntropy`.
+
+    Args:
+        head: What makes logits of hidden states: a `keras.layers.Dense` without activation, or a
+            `keras.layers.Embedding`, whose table is then the kernel (tied embeddings). The layer
+            itself: the model's outputs may use it too, and share its weights.
+        label_smoothing: `e`, in [0, 1).
+        z_loss: Factor of the squared logsumexp, >= 0; keeps the logits near 0. 1e-4 is common.
+
+    Call with:
+        hidden: `(batch, time, dim)` or `(batch, dim)`.
+        labels: Integers in [0, vocab), `(batch, time)` or `(batch,)`; anything where the mask is
+            False.
+        mask, sample_weight: `(batch, time)` or `(batch,)`.
+
+    Returns:
+        `(value, weight)`, scalars: the exact mean, in nats, and the total weight.
+
+    Raises:
+        ArgumentTypeError: `head` is no such layer, or `labels` are no integers.
+        ArgumentError: an argument is out of its range, or shapes don't match.
+
+    Example:
+
+    >>> head = keras.layers.Dense(4, kernel_initializer="zeros")
+    >>> hidden, labels = np.ones((1, 2, 3), "float32"), np.array([[3, 0]])
+    >>> value, weight = LinearCrossEntropy(head)(hidden, labels, mask=np.array([[True, False]]))
+    >>> print(round(float(value), 4), float(weight))
+    1.3863 1.0
+
+    Source: Wijmans et al. 2024, Cut Your Losses, arXiv:2411.09009 (blocks); de Brebisson and
+    Vincent 2016, arXiv:1604.08859, section 4 (z-loss).
+    """
+
+    axes: typing.ClassVar[dict] = {"hidden": "batch [time] dim", "labels": "batch [time]"}
+    integers = ("labels",)
+    tables: typing.ClassVar[dict] = {"labels": "vocab"}
+
+    def __init__(self, head, label_smoothing=0.0, z_loss=0.0, **kwargs):
+        super().__init__(**kwargs)
+        linear = isinstance(head, keras.layers.Dense) and (
+            keras.activations.serialize(head.activation) == "linear"
+        )
+        if not (linear or isinstance(head, keras.layers.Embedding)):
+            rule = "be a Dense layer without activation, or an Embedding"
+            refuse(self, "head", rule, head, error=ArgumentTypeError)
+        self.head = head
+        self.label_smoothing = check.number(
+            self, "label_smoothing", label_smoothing, at_least=0, below=1
+        )
+        self.z_loss = check.number(self, "z_loss", z_loss, at_least=0)
+
+    @property
+    def vocab(self):
+        """How many words the head knows."""
+        is_table = isinstance(self.head, keras.layers.Embedding)
+        return self.head.input_dim if is_table else self.head.units
+
+    def build(self, tensors_shape):
+        """Give the head its weights, if it has none yet."""
+        if not self.head.built:
+            self.head.build(tensors_shape[0])
+
+    def values(self, hidden, labels):
+        """The cross entropy of each token, with the logits written out: what `pair` is a mean of."""
+        table, bias = self._table()
+        logits = ops.matmul(hidden, ops.transpose(table))
+        if bias is not None:
+            logits = logits + bias
+        target = logit_of(logits, labels)
+        if self.label_smoothing:
+            smooth = self.label_smoothing
+            target = (1 - smooth) * target + smooth * ops.mean(logits, axis=-1)
+        log_sum = ops.logsumexp(logits, axis=-1)
+        return log_sum - target + self.z_loss * ops.square(log_sum)
+
+    def _table(self):
+        """A row for each word, and a bias or None."""
+        if isinstance(self.head, keras.layers.Embedding):
+            return ops.convert_to_tensor(self.head.embeddings), None
+        bias = None if self.head.bias is None else ops.convert_to_tensor(self.head.bias)
+        return ops.transpose(self.head.kernel), bias
+
+    def pair(self, tensors, weights):
+        """The exact mean over tokens, and their total weight."""
+        hidden, labels = tensors
+        table, bias = self._table()
+        ones = ops.ones_like(labels, dtype=hidden.dtype)
+        weights = ones if weights is None else like(weights, ones, owner=type(self).__name__)
+        total = ops.sum(weights)
+        value = kernels.linear_cross_entropy(
+            ops.reshape(hidden, (-1, hidden.shape[-1])),
+            table,
+            bias,
+            ops.reshape(labels, (-1,)),
+            ops.reshape(mean(weights, total), (-1,)),
+            smoothing=self.label_smoothing,
+            z_loss=self.z_loss,
+        )
+        return value, total

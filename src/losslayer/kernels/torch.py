@@ -1,0 +1,78 @@
+"""PyTorch."""
+
+import torch
+
+from losslayer.kernels.common import rows_of_a_chunk
+
+
+def linear_cross_entropy(hidden, table, bias, labels, weights, *, smoothing=0.0, z_loss=0.0):
+    """As in `losslayer.kernels.reference`; described in `losslayer.kernels.jax`."""
+    if not torch.is_grad_enabled():
+        tensors = hidden, table, bias, labels, weights
+        values = _chunks(*tensors, smoothing, z_loss, (False,) * 3)[0]
+        return torch.sum(weights * values)
+    return _Total.apply(hidden, table, bias, labels, weights, smoothing, z_loss)
+
+
+class _Total(torch.autograd.Function):
+    """The weighted sum, and on the way there what its gradient is made of."""
+
+    @staticmethod
+    def forward(ctx, hidden, table, bias, labels, weights, smoothing, z_loss):
+        tensors = hidden, table, bias, labels, weights
+        values, *slopes = _chunks(*tensors, smoothing, z_loss, ctx.needs_input_grad[:3])
+        ctx.save_for_backward(values, *slopes)
+        return torch.sum(weights * values)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, upstream):
+        values, *slopes = ctx.saved_tensors
+        scaled = [None if slope is None else upstream * slope for slope in slopes]
+        return *scaled, None, upstream * values, None, None
+
+
+def _chunks(hidden, table, bias, labels, weights, smoothing, z_loss, wanted):
+    """The value of each token, and the slopes of their weighted sum by hidden, table and bias."""
+    counted = torch.nonzero(weights, as_tuple=True)[0]
+    chunk = min(rows_of_a_chunk(hidden.shape[1]), len(counted))
+    values = torch.zeros_like(weights)
+    slopes = [torch.zeros_like(t) if w else None for t, w in zip((hidden, table, bias), wanted)]
+    by_hidden, by_table, by_bias = slopes
+    mean_row = table.mean(0) if smoothing else None
+    mean_bias = bias.mean() if smoothing and bias is not None else 0.0
+    # One buffer for all chunks: fresh memory costs more than the arithmetic on it.
+    buffer = hidden.new_empty(chunk, len(table))
+    for places in counted.split(max(chunk, 1)):
+        rows, label, weight = hidden[places], labels[places], weights[places]
+        logits = torch.mm(rows, table.T, out=buffer[: len(places)])
+        if bias is not None:
+            logits += bias
+        chosen = logits.gather(1, label[:, None].long())[:, 0]
+        target = (1 - smoothing) * chosen
+        if smoothing:
+            target += smoothing * (rows @ mean_row + mean_bias)
+        top = logits.amax(1)
+        exponentials = logits.sub_(top[:, None]).exp_()
+        total = exponentials.sum(1)
+        log_sum = top + torch.log(total)
+        values[places] = log_sum - target + z_loss * log_sum.square()
+        # The slope of the weighted sum by a logit is `factor * exponential`, less the target's.
+        factor = weight * (1 + 2 * z_loss * log_sum) / total
+        own, rest = (1 - smoothing) * weight, smoothing * weight
+        if by_hidden is not None:
+            slope = factor[:, None] * (exponentials @ table) - own[:, None] * table[label]
+            if smoothing:
+                slope -= rest[:, None] * mean_row
+            by_hidden[places] = slope
+        if by_table is not None:
+            by_table.addmm_(exponentials.T, factor[:, None] * rows)
+            by_table.index_add_(0, label, own[:, None] * rows, alpha=-1)
+            if smoothing:
+                by_table -= (rest @ rows) / len(table)
+        if by_bias is not None:
+            by_bias.addmv_(exponentials.T, factor)
+            by_bias.index_add_(0, label, own, alpha=-1)
+            if smoothing:
+                by_bias -= rest.sum() / len(table)
+    return values, *slopes
