@@ -1,14 +1,15 @@
 """The FAQ matcher trained in one process and in two: the same losses, answers as good.
 
-    python benchmarks/faq_processes.py                # an hour on two cores
+    python benchmarks/faq_processes.py                # half an hour on two cores
     python benchmarks/faq_processes.py --steps-only   # the first steps, a minute or two
 
-The demo's data, BANKING77, and settings on JAX's CPU devices: one process with one device, and two
-processes with one each that share every batch (`keras.distribution.DataParallel`). The losses of
-the first 20 steps must be equal to 1e-5. Later ones can't be: sums in another order are rounded
-otherwise, and a hinge that opens a step earlier, or another nearest title, leads elsewhere. So what
-the trainings end with is compared by the measures on the test split, beside their spread over seeds
-in one process. Nothing is chosen by them.
+The demo's data, BANKING77, and settings on JAX's CPU devices: two processes with a device each that
+share every batch (`keras.distribution.DataParallel`), and one process with two devices. The losses
+of the first 20 steps must be equal to 1e-5. (One device would draw other dropout masks: each device
+draws its own.) Later ones can't be: sums in another order are rounded otherwise, and a hinge that
+opens a step earlier, or another nearest title, leads elsewhere. So what the trainings end with is
+compared by the measures on the test split, beside those of one process with one device and their
+spread over seeds. Nothing is chosen by them.
 
 Prints tables in Markdown, then one JSON line; progress on standard error. Exits with 1 if a loss
 differs by more.
@@ -76,23 +77,27 @@ def work(given: argparse.Namespace) -> None:
     if given.processes > 1:
         _own_core(given.id)
         keras.distribution.initialize(f"localhost:{given.port}", given.processes, given.id)
+    if given.processes * given.devices > 1:
         keras.distribution.set_distribution(keras.distribution.DataParallel())
     print(json.dumps(train(given.seeds[0], given.epochs, given.steps_only)))
 
 
-def launch(seed: int, processes: int, given: argparse.Namespace) -> dict:
-    """What a training in that many processes found."""
-    print(f"seed {seed}, processes: {processes}", file=sys.stderr)
+def launch(
+    seed: int, processes: int, given: argparse.Namespace, devices: int = 1, steps: bool = False
+) -> dict:
+    """What a training in that many processes, of that many devices each, found."""
+    print(f"seed {seed}, processes: {processes}, devices of each: {devices}", file=sys.stderr)
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     line = [sys.executable, __file__, "--processes", processes, "--port", port, "--seeds", seed]
-    line += ["--epochs", given.epochs, *(["--steps-only"] if given.steps_only else []), "--id"]
-    one_device = "--xla_force_host_platform_device_count=1"
+    line += ["--epochs", given.epochs, "--devices", devices]
+    line += [*(["--steps-only"] if steps else []), "--id"]
+    flags = f"--xla_force_host_platform_device_count={devices}"
     jobs = [
         subprocess.Popen(
             [*map(str, line), str(number)],
-            env={**os.environ, "XLA_FLAGS": one_device, "JAX_PLATFORMS": "cpu"},
+            env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if number else None,  # both would say the same
             text=True,
@@ -120,7 +125,7 @@ def main() -> None:
     )
     parser.add_argument("--epochs", type=int, default=Settings().epochs, help="default: the demo's")
     parser.add_argument("--steps-only", action="store_true", help="the first 20 steps, one seed")
-    for name in ("--processes", "--port", "--id"):  # of the processes that this one starts
+    for name in ("--processes", "--devices", "--port", "--id"):  # of those that this one starts
         parser.add_argument(name, type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.id is not None:
@@ -129,9 +134,10 @@ def main() -> None:
 
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     seeds = given.seeds[:1] if given.steps_only else given.seeds
-    both = launch(seeds[0], 2, given)
-    alone = [launch(seed, 1, given) for seed in seeds]
-    pairs = list(zip(alone[0]["losses"], both["losses"], strict=True))
+    one = launch(seeds[0], 1, given, devices=2, steps=True)
+    both = launch(seeds[0], 2, given, steps=given.steps_only)
+    alone = [] if given.steps_only else [launch(seed, 1, given) for seed in seeds]
+    pairs = list(zip(one["losses"], both["losses"], strict=True))
     differences = [abs(one - two) / abs(one) for one, two in pairs]
 
     print(f"BANKING77, seed {seeds[0]}; {machine()}, load {load:.2f} at the start.\n")

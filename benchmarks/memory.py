@@ -9,7 +9,7 @@ The matrix of all similarities belongs to the loss, not to the encoders. So the 
 is printed a second time, with a loss that compares each example with its neighbour only: what the
 encoders take.
 
-    KERAS_BACKEND=jax python benchmarks/memory.py [--batches 512 1024 2048 4096 8192] [--size 128]
+    KERAS_BACKEND=jax python benchmarks/memory.py [--batches 512 1024 2048 4096 8192] [--size 256]
 
 Prints a table, then one JSON line.
 """
@@ -145,7 +145,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--batches", type=int, nargs="+", default=[512, 1024, 2048, 4096, 8192])
-    parser.add_argument("--size", type=int, default=128, help="microbatch_size")
+    parser.add_argument("--size", type=int, default=256, help="microbatch_size")
     parser.add_argument("--timed", type=int, nargs="*", default=[2048], help="batches to time")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--part", choices=["memory", "time"], help=argparse.SUPPRESS)

@@ -7,22 +7,23 @@ import keras
 import numpy as np
 import pytest
 
-from losslayer.faq import read_examples
 from tests import processes
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="keras.distribution is for JAX")
-def test_two_processes(trained, small, table, test_table):
-    """The losses of one process, with wrong titles from all and from the nearest; its measures."""
-    given = [table, test_table, "--settings", json.dumps(dataclasses.asdict(small))]
-    results = processes.run("tests.faq.processes_job", given, given)
-    for _, errors, code in results:
-        assert code == 0, errors[-3000:]
-    measured = trained.evaluate(read_examples(test_table, entries=trained.entries))
-    for output, *_ in results:
-        history, here = json.loads(output.splitlines()[-1])
-        np.testing.assert_allclose(
-            history["triplet"], trained.history["triplet"], rtol=1e-4, atol=1e-6
-        )
+def test_two_processes(small, table, test_table):
+    """Losses of one process with as many devices, wrong titles from all and from the nearest."""
+    settings = json.dumps(dataclasses.asdict(small))
+
+    def outcomes(count):
+        given = [table, test_table, "--settings", settings, "--processes", count]
+        given += ["--devices", 2 // count]
+        for output, errors, code in processes.run("tests.faq.processes_job", *[given] * count):
+            assert code == 0, errors[-3000:]
+            yield json.loads(output.splitlines()[-1])
+
+    [(expected, measured)] = outcomes(1)
+    for history, here in outcomes(2):
+        np.testing.assert_allclose(history["triplet"], expected["triplet"], rtol=1e-4, atol=1e-6)
         assert here == measured

@@ -3,13 +3,10 @@
 import numpy as np
 
 
-def slice_sizes(rows, size, devices=1):
-    """How many slices of at most `size` rows there must be, and the size that fills them best.
-
-    Each has as many rows of each device, so at least one.
-    """
-    count = -(-rows // max(size // devices * devices, devices))
-    return count, -(-rows // (count * devices)) * devices
+def slice_sizes(rows, size):
+    """How many slices of at most `size` rows there must be, and the size that fills them best."""
+    count = -(-rows // size)
+    return count, -(-rows // count)
 
 
 def process():

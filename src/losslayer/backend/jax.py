@@ -11,6 +11,9 @@ from jax.extend.core import Literal
 
 from losslayer.backend.common import lonely_processes, of_all, replicas, slice_sizes, summed  # noqa: F401
 
+# Between the seeds of two devices: odd and large, so that they are no neighbours' of other seeds.
+STRIDE = np.uint32(0x9E3779B1)
+
 
 def connected(function, variables):
     """Which of `variables` each scalar of `function(variables)` is differentiably computed from.
@@ -89,24 +92,65 @@ def in_slices(function, weights, state, tensors, size):
         weights: What the gradient is taken by.
         state: Handed from slice to slice: seeds, moving statistics.
         tensors: `(batch, ...)` each.
-        size: Most rows in a slice. All slices have as many rows, so the last one is filled up,
-            with the last row again, where that is needed; what comes out for these is dropped.
+        size: Most rows in a slice, over all devices. All slices have as many rows, so the last one
+            is filled up, with the last row again, where that is needed; what comes out for these is
+            dropped.
 
     Returns:
         The outputs, `(batch, ...)` each, and the last state.
     """
-    rows = tensors[0].shape[0]
     layout = keras.distribution.distribution()
-    devices = 1 if layout is None else layout.device_mesh.shape[0]
-    count, size = slice_sizes(rows, size, devices)
+    if not isinstance(layout, keras.distribution.DataParallel):
+        return _in_slices(function, weights, state, tensors, size)
+    mesh = layout.device_mesh.backend_mesh
+    axis = layout.batch_dim_name
+    devices = mesh.shape[axis]
+
+    def on_a_device(weights, state, tensors):
+        number = jax.lax.axis_index(axis).astype("uint32")
+        own = [_moved(s, number) for s in state]
+        outputs, after = _in_slices(function, weights, own, tensors, max(size // devices, 1))
+        return outputs, [_joined(s, number, axis) for s in after]
+
+    # Each device runs its rows by itself, so gradients of the weights are summed over devices once.
+    # Left to itself, the compiler sums those of a loop's body, an LSTM's step, at each turn.
+    whole, rows = jax.sharding.PartitionSpec(), jax.sharding.PartitionSpec(axis)
+    run = jax.shard_map(
+        on_a_device,
+        mesh=mesh,
+        in_specs=(whole, whole, rows),
+        out_specs=(rows, whole),
+        check_vma=False,
+    )
+    return run(weights, state, tensors)
+
+
+def _is_seed(array):
+    """Whether `array` is what Keras's seed generators hold: a seed and a count."""
+    return array.dtype == "uint32" and array.shape == (2,)
+
+
+def _moved(array, number):
+    """A seed of a device's own, so that devices draw other random numbers."""
+    return array.at[0].add(number * STRIDE) if _is_seed(array) else array
+
+
+def _joined(array, number, axis):
+    """The state that all devices go on with: the seed as it was, of statistics the mean."""
+    if _is_seed(array):
+        return array.at[0].add(-(number * STRIDE))
+    return jax.lax.pmean(array, axis) if jnp.issubdtype(array.dtype, jnp.floating) else array
+
+
+def _in_slices(function, weights, state, tensors, size):
+    rows = tensors[0].shape[0]
+    count, size = slice_sizes(rows, size)
     if count == 1:
         return function(weights, state, tensors)
 
     def cut(tensor):
         filling = [(0, count * size - rows), *((0, 0) for _ in tensor.shape[1:])]
-        filled = jnp.pad(tensor, filling, mode="edge")
-        # Each slice takes rows of all devices that share the batch.
-        return jnp.swapaxes(filled.reshape(size, count, *tensor.shape[1:]), 0, 1)
+        return jnp.pad(tensor, filling, mode="edge").reshape(count, size, *tensor.shape[1:])
 
     def step(state, tensors):
         outputs, state = function(weights, state, tensors)
@@ -114,12 +158,7 @@ def in_slices(function, weights, state, tensors, size):
 
     step = jax.checkpoint(step, prevent_cse=False)  # a loop's body has nothing to merge with
     state, outputs = jax.lax.scan(step, state, [cut(t) for t in tensors])
-
-    def join(tensor):
-        whole = jnp.swapaxes(tensor, 0, 1)
-        return whole.reshape(count * size, *tensor.shape[2:])[:rows]
-
-    return [join(t) for t in outputs], state
+    return [t.reshape(count * size, *t.shape[2:])[:rows] for t in outputs], state
 
 
 def peek(batches, count):

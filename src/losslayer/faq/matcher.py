@@ -99,7 +99,11 @@ class Matcher:
             callbacks.append(ll.callbacks.Resume(resume, same=same, verbose=0))
         steps = settings.epochs * len(triplets)
         rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps, alpha=0.1)
-        models.training.compile(keras.optimizers.Adam(rate))
+        # Several devices each read their questions by themselves then, and add up gradients once a
+        # step; left to itself, the compiler adds those of an LSTM up at every token.
+        several = keras.distribution.distribution() is not None
+        at_once = settings.batch_size if several else None
+        models.training.compile(keras.optimizers.Adam(rate), microbatch_size=at_once)
         models.training.fit(
             triplets, epochs=settings.epochs, callbacks=callbacks, shuffle=False, verbose=0
         )
