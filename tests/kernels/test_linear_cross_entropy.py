@@ -136,7 +136,9 @@ def test_head_is_shared_in_the_file(tmp_path):
     assert len(loaded.weights) == len(model.weights)
     before = loaded.predict(x, verbose=0)
     np.testing.assert_allclose(before, model.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
-    histories = [m.fit(x, y, epochs=3, shuffle=False, verbose=0).history["nll"] for m in (model, loaded)]
+    histories = [
+        m.fit(x, y, epochs=3, shuffle=False, verbose=0).history["nll"] for m in (model, loaded)
+    ]
     assert histories[0] == pytest.approx(histories[1], rel=1e-5)
     assert histories[0][-1] < histories[0][0]
     np.testing.assert_allclose(

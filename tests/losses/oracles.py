@@ -176,13 +176,14 @@ def SequenceCrossEntropy():
 
 
 def LinearCrossEntropy():
-    table, bias = random(2).normal(size=(7, 4)), random(3).normal(size=7)
+    # As the head will hold them.
+    table, bias = (random(i).normal(size=s).astype("float32") for i, s in ((2, (7, 4)), (3, 7)))
 
     def oracle(smoothing, z_loss, bias):
         def values(hidden, labels):
             def token(place):
                 scores = [
-                    math.fsum(h * w for h, w in zip(hidden[place], row)) + b
+                    math.fsum(h * float(w) for h, w in zip(hidden[place], row)) + float(b)
                     for row, b in zip(table, bias)
                 ]
                 target = [smoothing / 7] * 7
@@ -210,8 +211,8 @@ def LinearCrossEntropy():
     refused = (
         {"head": 7},
         {"head": keras.layers.Dense(7, activation="softmax")},
-        {"label_smoothing": 1},
-        {"z_loss": -1e-4},
+        {"head": plain, "label_smoothing": 1},
+        {"head": plain, "z_loss": -1e-4},
     )
     loss, none = ll.losses.LinearCrossEntropy, np.zeros(7)
     yield Case(loss(dense), oracle(0, 0, bias), wide, both, refused, whole=True)

@@ -142,6 +142,8 @@ def compiled(function):
             # Keras remembers its promotions of types, and looking through that is what we want.
             message = "Dynamo detected a call to a `functools.lru_cache`-wrapped function"
             warnings.filterwarnings("ignore", message)
+            # Where it leaves the graph, Dynamo looks at all that the tensors there hold.
+            warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf")
             return captured(*args)
 
     return run, captures

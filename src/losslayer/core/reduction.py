@@ -36,15 +36,19 @@ def like(weights, values, owner="Model"):
         ArgumentError: They have axes that the values lack.
     """
     weights = ops.cast(ops.convert_to_tensor(weights), values.dtype)
-    rank, given = len(values.shape), tuple(weights.shape)
-    pairs = zip(weights.shape, values.shape)
-    unequal = any(None not in pair and pair[0] not in (1, pair[1]) for pair in pairs)
-    if len(weights.shape) > rank or unequal:
+    refuse_unlike(weights.shape, values.shape, owner)
+    return ops.broadcast_to(expand(weights, len(values.shape)), ops.shape(values))
+
+
+def refuse_unlike(shape, expected, owner):
+    """Raise if weights of a `shape` have axes that values of the shape `expected` lack."""
+    unequal = any(None not in pair and pair[0] not in (1, pair[1]) for pair in zip(shape, expected))
+    if len(shape) > len(expected) or unequal:
         raise ArgumentError(
             f"{owner}: `mask` and `sample_weight` must have at most the axes of the values, "
-            f"{tuple(values.shape)}. Received: shape {given}. Reduce them to one weight per value."
+            f"{tuple(expected)}. Received: shape {tuple(shape)}. Reduce them to one weight per "
+            "value."
         )
-    return ops.broadcast_to(expand(weights, rank), ops.shape(values))
 
 
 def total_and_weight(values, weights=None, row_weights=None):

@@ -5,6 +5,7 @@ import torch
 from losslayer.kernels.common import rows_of_a_chunk
 
 
+@torch.compiler.disable  # it has nothing to gain, and its tracer doesn't take such functions
 def linear_cross_entropy(hidden, table, bias, labels, weights, *, smoothing=0.0, z_loss=0.0):
     """As in `losslayer.kernels.reference`; described in `losslayer.kernels.jax`."""
     if not torch.is_grad_enabled():

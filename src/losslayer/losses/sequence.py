@@ -9,7 +9,7 @@ from losslayer import kernels
 from losslayer.core import check
 from losslayer.core.errors import ArgumentTypeError, refuse
 from losslayer.core.layer import LossLayer
-from losslayer.core.reduction import like, mean
+from losslayer.core.reduction import like, mean, refuse_unlike
 from losslayer.losses.classification import logit_of
 
 
@@ -117,7 +117,7 @@ class LinearCrossEntropy(LossLayer):
     >>> head = keras.layers.Dense(4, kernel_initializer="zeros")
     >>> hidden, labels = np.ones((1, 2, 3), "float32"), np.array([[3, 0]])
     >>> value, weight = LinearCrossEntropy(head)(hidden, labels, mask=np.array([[True, False]]))
-    >>> print(round(float(value), 4), float(weight))
+    >>> print(keras.ops.convert_to_numpy(value).round(4), keras.ops.convert_to_numpy(weight))
     1.3863 1.0
 
     Source: Wijmans et al. 2024, Cut Your Losses, arXiv:2411.09009 (blocks); de Brebisson and
@@ -153,8 +153,15 @@ class LinearCrossEntropy(LossLayer):
         if not self.head.built:
             self.head.build(tensors_shape[0])
 
+    def compute_output_spec(self, tensors, mask=None, sample_weight=None, **kwargs):
+        """Two scalars; Keras asks with sizes that aren't known, and a loop of blocks needs them."""
+        for weights in (mask, sample_weight):
+            if hasattr(weights, "shape"):
+                refuse_unlike(weights.shape, tensors[1].shape, type(self).__name__)
+        return tuple(keras.KerasTensor((), dtype=self.compute_dtype) for _ in range(2))
+
     def values(self, hidden, labels):
-        """The cross entropy of each token, with the logits written out: what `pair` is a mean of."""
+        """The cross entropy of each token, from logits written out: what `pair` is the mean of."""
         table, bias = self._table()
         logits = ops.matmul(hidden, ops.transpose(table))
         if bias is not None:

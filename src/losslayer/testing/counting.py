@@ -68,10 +68,14 @@ def _masked_positions(subject):
         pairs = [(subject.run(mask=mask), subject.run(short))]
     else:
         values, weights = subject.run(mask=mask)
-        pairs = [
-            ((values[i : i + 1], weights[i : i + 1]), subject.run(subject.cut(i, lengths[i])))
-            for i in range(subject.batch)
-        ]
+        pairs = []
+        for i in range(subject.batch):
+            own = slice(i, i + 1)
+            if values.ndim:
+                masked = values[own], weights[own]
+            else:  # one number for all: then each example alone
+                masked = subject.run(subject.rows(own), mask=mask[own])
+            pairs.append((masked, subject.run(subject.cut(i, lengths[i]))))
     for (values, weights), (expected, counts) in pairs:
         if values.ndim > 1:
             values, weights = (a[:, : expected.shape[1]] for a in (values, weights))
