@@ -113,6 +113,56 @@ def test_one_value_for_all():
     assert not check_loss(Fused(), {"scores": scores, "targets": targets}, skip=skip).failed
 
 
+class FusedTokens(ll.LossLayer):
+    """The mean over tokens, written at once."""
+
+    integers = ("labels",)
+
+    def values(self, scores, labels):
+        return ops.square(scores - ops.cast(labels, scores.dtype))
+
+    def pair(self, tensors, weights):
+        values = self.values(*tensors)
+        weights = ops.ones_like(values) if weights is None else ops.cast(weights, values.dtype)
+        weights = ops.broadcast_to(
+            weights if len(weights.shape) == 2 else weights[:, None], ops.shape(values)
+        )
+        total = ops.sum(weights)
+        return ops.sum(values * weights) / ops.where(total == 0, 1.0, total), total
+
+
+class ForgetsPositions(FusedTokens):
+    """Counts all positions of an example that counts at all."""
+
+    def pair(self, tensors, weights):
+        if weights is not None and len(weights.shape) == 2:
+            weights = ops.max(weights, axis=1)
+        return super().pair(tensors, weights)
+
+
+class RoundsLabels(FusedTokens):
+    """Labels pass through float32 before anything looks at them."""
+
+    def _within_tables(self, tensors):
+        return [tensors[0], ops.cast(ops.cast(tensors[1], "float32"), "int32")]
+
+
+@pytest.mark.parametrize(
+    ("layer", "check"),
+    [(FusedTokens, None), (ForgetsPositions, "masking"), (RoundsLabels, "half_precision")],
+)
+def test_fused_over_tokens(layer, check):
+    """Of a fused loss over positions too the checks find what is wrong, and nothing else."""
+    random = np.random.default_rng(0)
+    inputs = {"scores": random.normal(size=(6, 5)), "labels": random.integers(0, 9, (6, 5))}
+    only = ["masking", "half_precision", "weights", "all_masked"]
+    if check is None:
+        assert not check_loss(layer(), inputs, only=only).failed
+    else:
+        with pytest.raises(AssertionError, match=f"(?s)fails .*{check}:"):
+            check_loss(layer(), inputs, only=[check])
+
+
 def test_needs_no_test_runner():
     """The suite is for users too, who may have no pytest."""
     folder = pathlib.Path(losslayer.testing.__file__).parent
