@@ -7,7 +7,8 @@ from losslayer.kernels.common import rows_of_a_chunk
 
 def linear_cross_entropy(hidden, table, bias, labels, weights, *, smoothing=0.0, z_loss=0.0):
     """As in `losslayer.kernels.reference`; described in `losslayer.kernels.jax`."""
-    given = [hidden, table, weights] if bias is None else [hidden, table, weights, bias]
+    given = [t for t in (hidden, table, weights, bias) if t is not None]
+    given = list(map(tf.convert_to_tensor, given))  # a custom gradient takes no variables
 
     @tf.custom_gradient
     def total(hidden, table, weights, bias=None):
