@@ -167,3 +167,12 @@ def test_label_outside_of_the_head():
     x[2, 0], y[2, 0] = 1, VOCAB
     with pytest.raises(ll.DataError, match=rf"{VOCAB}"):
         model.fit(x, y, verbose=0)
+
+
+def test_hidden_of_another_head():
+    """Refused where the layer is applied, not in the first step."""
+    hidden, labels = keras.Input((None, 4)), keras.Input((None,), dtype="int32")
+    for head in (keras.layers.Embedding(VOCAB, DIM), keras.layers.Dense(VOCAB)):
+        head.build((None, DIM))
+        with pytest.raises(ll.ArgumentError, match="`hidden` must have 5 values in its last axis"):
+            ll.losses.LinearCrossEntropy(head)(hidden, labels)

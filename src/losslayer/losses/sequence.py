@@ -89,8 +89,9 @@ class LinearCrossEntropy(LossLayer):
     would take 1 GB each. Tokens that don't count cost nothing.
 
     The gradient is computed along with the value, so it is that of the mean, not of each token: the
-    result is one number with its total weight. For a value per token, give the logits to
-    `SequenceCrossEntropy`.
+    result is one number with its total weight. For a value per token, or where `fit` gets a
+    `sample_weight`, give the logits to `SequenceCrossEntropy`; weights of the graph go to
+    `sample_weight` below.
 
     Args:
         head: What makes logits of hidden states: a `keras.layers.Dense` without activation, or a
@@ -150,8 +151,14 @@ class LinearCrossEntropy(LossLayer):
 
     def build(self, tensors_shape):
         """Give the head its weights, if it has none yet."""
+        hidden = tuple(tensors_shape[0])
         if not self.head.built:
-            self.head.build(tensors_shape[0])
+            self.head.build(hidden)
+        tied = isinstance(self.head, keras.layers.Embedding)
+        dim = self.head.output_dim if tied else self.head.kernel.shape[0]
+        if hidden[-1] != dim:
+            rule = f"have {dim} values in its last axis, as many as `head` reads"
+            refuse(self, "hidden", rule, hidden)
 
     def compute_output_spec(self, tensors, mask=None, sample_weight=None, **kwargs):
         """Two scalars; Keras asks with sizes that aren't known, and a loop of blocks needs them."""
