@@ -11,6 +11,8 @@ PYTHON ?= python3
 BACKEND ?= jax
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 PYTEST := -m pytest
+# Two at a time, a file's tests together: they share what is slow to make.
+TWO := -n 2 --dist loadfile
 EXTRAS_jax := dev,jax
 EXTRAS_tensorflow := dev,tensorflow
 # One version for all who run the tests; TORCH=torch takes the newest.
@@ -40,7 +42,7 @@ demo: .venv/ready-jax
 	  "I think somebody else is using my account"
 
 test: .venv/ready-$(BACKEND)
-	KERAS_BACKEND=$(BACKEND) .venv/bin/python $(PYTEST) -m "not slow" --durations=5
+	KERAS_BACKEND=$(BACKEND) .venv/bin/python $(PYTEST) -m "not slow" $(TWO) --durations=5
 
 lint: .venv/ready-jax
 	.venv/bin/ruff format --check .
