@@ -122,7 +122,7 @@ def test_same_training(size):
         found.append(([*history["nll"], *history["loss"], *np.ravel(numbers)], model.get_weights()))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
     for one, other in zip(found[0][1], found[1][1]):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_head_is_shared_in_the_file(tmp_path):
@@ -142,7 +142,7 @@ def test_head_is_shared_in_the_file(tmp_path):
     assert histories[0] == pytest.approx(histories[1], rel=1e-5)
     assert histories[0][-1] < histories[0][0]
     np.testing.assert_allclose(
-        loaded.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-4, atol=1e-5
+        loaded.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-5, atol=1e-6
     )
 
 

@@ -62,11 +62,7 @@ class SequenceCrossEntropy(LossLayer):
 
     def values(self, logits, labels):
         """Cross entropy of each token."""
-        target = logit_of(logits, labels)
-        if self.label_smoothing:
-            smooth = self.label_smoothing
-            target = (1 - smooth) * target + smooth * ops.mean(logits, axis=-1)
-        return ops.logsumexp(logits, axis=-1) - target
+        return _cross_entropy(logits, labels, self.label_smoothing)
 
     def weigh(self, values, weights):
         """Per sequence: the mean over its tokens, and their mean weight."""
@@ -171,14 +167,8 @@ class LinearCrossEntropy(LossLayer):
         """The cross entropy of each token, from logits written out: what `pair` is the mean of."""
         table, bias = self._table()
         logits = ops.matmul(hidden, ops.transpose(table))
-        if bias is not None:
-            logits = logits + bias
-        target = logit_of(logits, labels)
-        if self.label_smoothing:
-            smooth = self.label_smoothing
-            target = (1 - smooth) * target + smooth * ops.mean(logits, axis=-1)
-        log_sum = ops.logsumexp(logits, axis=-1)
-        return log_sum - target + self.z_loss * ops.square(log_sum)
+        logits = logits if bias is None else logits + bias
+        return _cross_entropy(logits, labels, self.label_smoothing, self.z_loss)
 
     def _table(self):
         """A row for each word, and a bias or None."""
@@ -204,3 +194,13 @@ class LinearCrossEntropy(LossLayer):
             z_loss=self.z_loss,
         )
         return value, total
+
+
+def _cross_entropy(logits, labels, smoothing, z_loss=0.0):
+    """Of each element: `(..., vocab)` and `(...)` to `(...)`."""
+    target = logit_of(logits, labels)
+    if smoothing:
+        target = (1 - smoothing) * target + smoothing * ops.mean(logits, axis=-1)
+    log_sum = ops.logsumexp(logits, axis=-1)
+    value = log_sum - target
+    return value + z_loss * ops.square(log_sum) if z_loss else value
