@@ -8,7 +8,7 @@ from keras import ops
 import losslayer as ll
 from losslayer import backend
 
-from .oracles import cosine, random
+from .oracles.common import cosine, random
 
 
 def similarity(a, b):

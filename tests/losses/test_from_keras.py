@@ -7,7 +7,7 @@ from keras import ops
 
 import losslayer as ll
 
-from .oracles import random
+from .oracles.common import random
 
 ARGUMENTS = [
     keras.losses.Huber(delta=0.3),

@@ -8,7 +8,7 @@ from keras import ops
 import losslayer as ll
 from losslayer.testing import check_loss
 
-from .oracles import random
+from .oracles.common import random
 
 
 @ll.loss_layer

@@ -1,6 +1,8 @@
 """Loss layers, and a plain layer that they build on.
 
-    matching     TripletMargin(margin, similarity), InBatchNegatives(temperature), CosineSimilarity
+    triplet      TripletMargin(margin, similarity)
+    in_batch     InBatchNegatives(temperature)
+    similarity   CosineSimilarity, a plain layer
     sequence     SequenceCrossEntropy(label_smoothing, per), LinearCrossEntropy(head)
     classification   Focal(gamma, alpha)
     latent       KLDivergence()
@@ -11,9 +13,11 @@ Each takes tensors of a graph and gives the pair `(values, weights)`; see `lossl
 
 from losslayer.losses.classification import Focal
 from losslayer.losses.from_keras import FromKeras, identity
+from losslayer.losses.in_batch import InBatchNegatives
 from losslayer.losses.latent import KLDivergence
-from losslayer.losses.matching import CosineSimilarity, InBatchNegatives, TripletMargin
 from losslayer.losses.sequence import LinearCrossEntropy, SequenceCrossEntropy
+from losslayer.losses.similarity import CosineSimilarity
+from losslayer.losses.triplet import TripletMargin
 
 __all__ = [
     "CosineSimilarity",
