@@ -67,32 +67,32 @@ def _chunks(hidden, table, bias, labels, weights, settings, wanted):
         weight = weights.at[places].get(mode="fill", fill_value=0)
         label = labels.at[places].get(mode="clip")
         right = table[label]
-        logits = rows @ table.T
+        logits = table @ rows.T  # (vocab, token): both products after it run faster so
         chosen = jnp.sum(rows * right, axis=1)
         if bias is not None:
-            logits = logits + bias
+            logits = logits + bias[:, None]
             chosen = chosen + bias[label]
         target = (1 - smoothing) * chosen
         if smoothing:
             target = target + smoothing * (rows @ mean_row + mean_bias)
-        top = jnp.max(logits, axis=1)
-        exponentials = jnp.exp(logits - top[:, None])
-        total = jnp.sum(exponentials, axis=1)
+        top = jnp.max(logits, axis=0)
+        exponentials = jnp.exp(logits - top)
+        total = jnp.sum(exponentials, axis=0)
         log_sum = top + jnp.log(total)
         value = log_sum - target + z_loss * jnp.square(log_sum)
         values = values.at[places].set(value, mode="drop")
         # The slope of the weighted sum by a logit is `factor * exponential`, less the target's.
         factor = weight * (1 + 2 * z_loss * log_sum) / total
         if by_hidden_wanted:
-            slope = factor[:, None] * (exponentials @ table)
+            slope = factor[:, None] * (exponentials.T @ table)
             slope = slope - (weight * (1 - smoothing))[:, None] * right
             if smoothing:
                 slope = slope - (weight * smoothing)[:, None] * mean_row
             by_hidden = by_hidden.at[places].set(slope, mode="drop")
         if by_table_wanted:
-            by_table = by_table + exponentials.T @ (factor[:, None] * rows)
+            by_table = by_table + exponentials @ (factor[:, None] * rows)
             if bias is not None:
-                by_bias = by_bias + factor @ exponentials
+                by_bias = by_bias + exponentials @ factor
         return values, by_hidden, by_table, by_bias
 
     by_table = by_bias = None

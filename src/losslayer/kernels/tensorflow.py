@@ -45,30 +45,33 @@ def _chunks(hidden, table, bias, labels, weights, smoothing, z_loss):
     def step(number, values, by_hidden, by_table, by_bias):
         row, chosen_label, factor = rows[number], label[number], weight[number]
         right = tf.gather(table, chosen_label)
-        logits = tf.matmul(row, table, transpose_b=True)
+        logits = tf.matmul(table, row, transpose_b=True)
         target = tf.reduce_sum(row * right, axis=1)
         if bias is not None:
-            logits += bias
+            logits += bias[:, None]
             target += tf.gather(bias, chosen_label)
         target *= 1 - smoothing
         if smoothing:
             target += smoothing * (tf.linalg.matvec(row, mean_row) + mean_bias)
-        top = tf.reduce_max(logits, axis=1)
-        exponentials = tf.exp(logits - top[:, None])
-        total = tf.reduce_sum(exponentials, axis=1)
+        top = tf.reduce_max(logits, axis=0)
+        exponentials = tf.exp(logits - top)
+        total = tf.reduce_sum(exponentials, axis=0)
         log_sum = top + tf.math.log(total)
         value = log_sum - target + z_loss * tf.square(log_sum)
         own, rest = (1 - smoothing) * factor, smoothing * factor
         # The slope of the weighted sum by a logit is `factor * exponential`, less the target's.
         factor = factor * (1 + 2 * z_loss * log_sum) / total
-        slope = factor[:, None] * tf.matmul(exponentials, table) - own[:, None] * right
+        slope = (
+            factor[:, None] * tf.matmul(exponentials, table, transpose_a=True)
+            - own[:, None] * right
+        )
         if smoothing:
             slope -= rest[:, None] * mean_row
         values = tf.tensor_scatter_nd_update(values, [[number]], [value])
         by_hidden = tf.tensor_scatter_nd_update(by_hidden, [[number]], [slope])
-        by_table += tf.matmul(exponentials, factor[:, None] * row, transpose_a=True)
+        by_table += tf.matmul(exponentials, factor[:, None] * row)
         if bias is not None:
-            by_bias += tf.linalg.matvec(exponentials, factor, transpose_a=True)
+            by_bias += tf.linalg.matvec(exponentials, factor)
         return number + 1, values, by_hidden, by_table, by_bias
 
     own, rest = (smoothing - 1) * weights, -smoothing / vocab * weights

@@ -43,36 +43,36 @@ def _chunks(hidden, table, bias, labels, weights, smoothing, z_loss, wanted):
     mean_row = table.mean(0) if smoothing else None
     mean_bias = bias.mean() if smoothing and bias is not None else 0.0
     # One buffer for all chunks: fresh memory costs more than the arithmetic on it.
-    buffer = hidden.new_empty(chunk, len(table))
+    buffer = hidden.new_empty(len(table), chunk)
     for places in counted.split(max(chunk, 1)):
         rows, label, weight = hidden[places], labels[places], weights[places]
-        logits = torch.mm(rows, table.T, out=buffer[: len(places)])
+        logits = torch.mm(table, rows.T, out=buffer[:, : len(places)])
         if bias is not None:
-            logits += bias
-        chosen = logits.gather(1, label[:, None].long())[:, 0]
+            logits += bias[:, None]
+        chosen = logits.gather(0, label[None].long())[0]
         target = (1 - smoothing) * chosen
         if smoothing:
             target += smoothing * (rows @ mean_row + mean_bias)
-        top = logits.amax(1)
-        exponentials = logits.sub_(top[:, None]).exp_()
-        total = exponentials.sum(1)
+        top = logits.amax(0)
+        exponentials = logits.sub_(top).exp_()
+        total = exponentials.sum(0)
         log_sum = top + torch.log(total)
         values[places] = log_sum - target + z_loss * log_sum.square()
         # The slope of the weighted sum by a logit is `factor * exponential`, less the target's.
         factor = weight * (1 + 2 * z_loss * log_sum) / total
         own, rest = (1 - smoothing) * weight, smoothing * weight
         if by_hidden is not None:
-            slope = factor[:, None] * (exponentials @ table) - own[:, None] * table[label]
+            slope = factor[:, None] * (exponentials.T @ table) - own[:, None] * table[label]
             if smoothing:
                 slope -= rest[:, None] * mean_row
             by_hidden[places] = slope
         if by_table is not None:
-            by_table.addmm_(exponentials.T, factor[:, None] * rows)
+            by_table.addmm_(exponentials, factor[:, None] * rows)
             by_table.index_add_(0, label, own[:, None] * rows, alpha=-1)
             if smoothing:
                 by_table -= (rest @ rows) / len(table)
         if by_bias is not None:
-            by_bias.addmv_(exponentials.T, factor)
+            by_bias.addmv_(exponentials, factor)
             by_bias.index_add_(0, label, own, alpha=-1)
             if smoothing:
                 by_bias -= rest.sum() / len(table)
