@@ -1,6 +1,7 @@
 """The operations that are worth an engine's own code, each beside a reference in `keras.ops`.
 
 linear_cross_entropy(...)   cross entropy of the words of a linear head, without its logits
+sum_of_rows(...)            of values of rows that meet all others, without a score for each pair
 """
 
 import importlib
@@ -10,3 +11,4 @@ import keras
 _engine = importlib.import_module(f"losslayer.kernels.{keras.backend.backend()}")
 
 linear_cross_entropy = _engine.linear_cross_entropy
+sum_of_rows = _engine.sum_of_rows

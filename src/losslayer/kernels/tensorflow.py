@@ -24,21 +24,46 @@ def linear_cross_entropy(hidden, table, bias, labels, weights, *, smoothing=0.0,
     return total(*given)
 
 
+class _Steps:
+    """Rows in steps of one size, those that count first.
+
+    Args:
+        weights: `(row,)`.
+        size: Rows of a step.
+
+    Attributes:
+        weights: `(step, row)`, 0 for what fills the last step.
+        needed: How many steps have rows that count.
+    """
+
+    def __init__(self, weights, size):
+        rows = tf.shape(weights)[0]
+        self.size, self.count = size, -(-rows // size)
+        uncounted = tf.cast(tf.equal(weights, 0), "int32")
+        self.order = tf.argsort(uncounted, stable=True)
+        # Filled up to whole steps with the first row, at weight 0.
+        filling = [[0, self.count * size - rows]]
+        self.filled = tf.pad(self.order, filling, constant_values=0)
+        counted = tf.pad(tf.ones_like(weights, "bool"), filling)
+        self.weights = tf.where(tf.reshape(counted, [-1, size]), self.of(weights), 0)
+        self.needed = -(-(rows - tf.reduce_sum(uncounted)) // size)
+
+    def of(self, tensor):
+        """`(row, ...)` as `(step, row, ...)`."""
+        shape = tf.concat([[self.count, self.size], tf.shape(tensor)[1:]], 0)
+        return tf.reshape(tf.gather(tensor, self.filled), shape)
+
+    def back(self, tensor):
+        """`(step, row, ...)` as `(row, ...)`."""
+        whole = tf.reshape(tensor, tf.concat([[-1], tf.shape(tensor)[2:]], 0))
+        return tf.gather(whole, tf.math.invert_permutation(self.order))
+
+
 def _chunks(hidden, table, bias, labels, weights, smoothing, z_loss):
     """The value of each token, and the slopes of their weighted sum by hidden, table and bias."""
-    tokens, dim = tf.shape(hidden)[0], hidden.shape[1]
     vocab = table.shape[0]
-    chunk = rows_of_a_chunk(dim)
-    count = -(-tokens // chunk)
-    uncounted = tf.cast(tf.equal(weights, 0), "int32")
-    order = tf.argsort(uncounted, stable=True)
-    # Filled up to whole chunks with the first token, at weight 0.
-    filled = tf.pad(order, [[0, count * chunk - tokens]], constant_values=0)
-    rest_of_it = tf.range(count * chunk) < tokens
-    rows = tf.reshape(tf.gather(hidden, filled), [count, chunk, dim])
-    label = tf.reshape(tf.gather(labels, filled), [count, chunk])
-    weight = tf.where(rest_of_it, tf.gather(weights, filled), tf.zeros([], weights.dtype))
-    weight = tf.reshape(weight, [count, chunk])
+    steps = _Steps(weights, rows_of_a_chunk(hidden.shape[1]))
+    rows, label, weight = steps.of(hidden), steps.of(labels), steps.weights
     mean_row = tf.reduce_mean(table, axis=0)
     mean_bias = 0.0 if bias is None else tf.reduce_mean(bias)
 
@@ -79,15 +104,60 @@ def _chunks(hidden, table, bias, labels, weights, smoothing, z_loss):
     by_table = tf.tensor_scatter_nd_add(by_table, labels[:, None], own[:, None] * hidden)
     by_bias = tf.fill([vocab], tf.reduce_sum(rest))
     by_bias = tf.tensor_scatter_nd_add(by_bias, labels[:, None], own)
-    needed = -(-(tokens - tf.reduce_sum(uncounted)) // chunk)
     start = (0, tf.zeros_like(weight), tf.zeros_like(rows), by_table, by_bias)
     _, values, by_hidden, by_table, by_bias = tf.while_loop(
-        lambda number, *_: number < needed, step, start, parallel_iterations=1
+        lambda number, *_: number < steps.needed, step, start, parallel_iterations=1
     )
-    back = tf.math.invert_permutation(order)
+    return steps.back(values), (steps.back(by_hidden), by_table, by_bias)
 
-    def in_place(sorted_):
-        whole = tf.reshape(sorted_, tf.concat([[-1], tf.shape(sorted_)[2:]], 0))
-        return tf.gather(whole, back)
 
-    return in_place(values), (in_place(by_hidden), by_table, by_bias)
+def sum_of_rows(function, rows, shared, weights, size):
+    """As in `losslayer.kernels.reference`; described in `losslayer.kernels.jax`."""
+    tensors = [tf.convert_to_tensor(t) for t in (*rows, *shared)]
+    real = [place for place, t in enumerate(tensors) if t.dtype.is_floating]
+
+    @tf.custom_gradient
+    def total(weights, *leaves):
+        given = list(tensors)
+        for place, leaf in zip(real, leaves):
+            given[place] = leaf
+        values, slopes = _in_turn(function, given, len(rows), weights, size, real)
+
+        def backward(upstream):
+            return [upstream * values, *(upstream * slope for slope in slopes)]
+
+        return tf.reduce_sum(weights * values), backward
+
+    return total(tf.convert_to_tensor(weights), *(tensors[place] for place in real))
+
+
+def _in_turn(function, tensors, own, weights, size, real):
+    """The value of each row, and the slopes of their weighted sum by the `real` tensors.
+
+    The first `own` tensors have rows.
+    """
+    steps = _Steps(weights, size)
+    tensors = [steps.of(t) if place < own else t for place, t in enumerate(tensors)]
+    weights = steps.weights
+
+    def step(number, values, *slopes):
+        given = [t[number] if place < own else t for place, t in enumerate(tensors)]
+        leaves = [given[place] for place in real]
+        with tf.GradientTape() as tape:
+            tape.watch(leaves)
+            found = function(given[:own], given[own:])
+            found = tf.where(tf.equal(weights[number], 0), tf.zeros_like(found), found)
+            weighted = tf.reduce_sum(weights[number] * found)
+        by = tape.gradient(weighted, leaves, unconnected_gradients="zero")
+        slopes = [
+            tf.tensor_scatter_nd_update(slope, [[number]], [b]) if place < own else slope + b
+            for place, slope, b in zip(real, slopes, by)
+        ]
+        return number + 1, tf.tensor_scatter_nd_update(values, [[number]], [found]), *slopes
+
+    start = (0, tf.zeros_like(weights), *(tf.zeros_like(tensors[place]) for place in real))
+    _, values, *slopes = tf.while_loop(
+        lambda number, *_: number < steps.needed, step, start, parallel_iterations=1
+    )
+    slopes = [steps.back(s) if place < own else s for place, s in zip(real, slopes)]
+    return steps.back(values), slopes
