@@ -19,12 +19,13 @@ ONCE = dict.fromkeys(
 
 
 def _losses():
-    """The loss layers that the package defines, in any of its modules."""
+    """The loss layers that the package defines, in any of its modules, but for their bases."""
     found = {}
     for module in pkgutil.walk_packages(ll.losses.__path__, ll.losses.__name__ + "."):
         for cls in vars(importlib.import_module(module.name)).values():
-            if inspect.isclass(cls) and issubclass(cls, ll.LossLayer) and cls is not ll.LossLayer:
+            if inspect.isclass(cls) and issubclass(cls, ll.LossLayer) and "values" in vars(cls):
                 found[cls.__name__] = cls
+    found.pop("LossLayer")
     return list(found.values())
 
 

@@ -149,12 +149,31 @@ def optional(score, bonus=None, malus=None):
 
 
 def test_optional_tensors_are_not_mistaken_for_each_other():
-    """A gap before a given tensor is refused: by position it would become another argument."""
+    """One that is left out stays out, in a graph and its file too, and others keep their names."""
+    one = np.ones((3, 1), "float32")
+    for given, expected in ((("bonus",), 2), (("malus",), 0), (("bonus", "malus"), 1)):
+        inputs = [keras.Input((1,)) for _ in ("score", *given)]
+        pair = optional()(inputs[0], **dict(zip(given, inputs[1:])))
+        model = keras.Model(inputs, list(pair))
+        again = keras.Model.from_config(model.get_config())
+        for values in (
+            optional()(one, **dict.fromkeys(given, one))[0],
+            again([one] * len(inputs))[0],
+        ):
+            np.testing.assert_allclose(ops.convert_to_numpy(values), np.full((3, 1), expected))
+
+
+@ll.loss_layer
+def with_default(score, bonus=1.0, malus=None):
+    """A score with a tensor that has a default."""
+    return score + bonus - malus
+
+
+def test_a_default_is_not_lost():
+    """What is left out before a given tensor must have None for its default."""
     one = np.ones(3, "float32")
-    values, _ = optional()(one, bonus=one)
-    np.testing.assert_allclose(ops.convert_to_numpy(values), [2, 2, 2])
     with pytest.raises(ll.ArgumentTypeError, match="`bonus` must be given when `malus` is"):
-        optional()(one, malus=one)
+        with_default()(one, malus=one)
 
 
 def test_lists_of_layers_come_back():

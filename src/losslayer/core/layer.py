@@ -133,10 +133,10 @@ class LossLayer(keras.layers.Layer):
             masks = _speaking(mask or tensors_mask or (), tensors)
         else:
             masks = [mask]
-        tensors = [self._in_precision(t) for t in tensors]
+        tensors = _where_given(self._in_precision, tensors)
         weights = self._product([*masks, sample_weight, rows.counting()])
         if weights is not None:
-            tensors = [self._without_uncounted(t, weights) for t in tensors]
+            tensors = _where_given(lambda t: self._without_uncounted(t, weights), tensors)
         return self.pair(self._within_tables(tensors), weights)
 
     def pair(self, tensors, weights):
@@ -189,16 +189,20 @@ class LossLayer(keras.layers.Layer):
                 f"position or by name, and nothing else. Received: {len(tensors)} by position, "
                 f"{tuple(named)} by name."
             ) from None
-        given = tuple(bound.arguments)
-        left_out = [n for n in tuple(signature.parameters)[: len(given)] if n not in given]
-        if left_out:  # the tensors travel by position from here on
-            rule = f"be given when `{given[-1]}` is"
-            refuse(self, left_out[0], rule, None, error=ArgumentTypeError)
-        self._check(bound.arguments)
+        optional = [n for n, p in signature.parameters.items() if p.default is None]
+        given = {n: v for n, v in bound.arguments.items() if not (v is None and n in optional)}
+        names = tuple(signature.parameters)
+        for name in names[: names.index(next(reversed(given)))]:
+            if name not in given and name not in optional:  # it would not get its default
+                rule = f"be given when `{next(reversed(given))}` is"
+                refuse(self, name, rule, None, error=ArgumentTypeError)
+        self._check(given)
         ordered: list = []
-        for name, value in bound.arguments.items():
-            several = signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
-            ordered.extend(value if several else [value])
+        for name, parameter in signature.parameters.items():
+            several = parameter.kind is inspect.Parameter.VAR_POSITIONAL
+            ordered.extend(given.get(name, ()) if several else [given.get(name)])
+        while ordered[-1] is None:  # the tensors travel by position from here on
+            ordered.pop()
         return tuple(ordered)
 
     def _check(self, arguments):
@@ -208,7 +212,7 @@ class LossLayer(keras.layers.Layer):
                     advice = "Hyper-parameters go to the constructor."
                     refuse(self, name, "be a tensor", tensor, advice, ArgumentTypeError)
         check.axes(self, self.axes, {n: arguments[n].shape for n in self.axes if n in arguments})
-        for name in self.integers:
+        for name in [n for n in self.integers if n in arguments]:
             dtype = keras.backend.standardize_dtype(arguments[name].dtype)
             if "int" not in dtype:
                 advice = "Make it so where it comes from: keras.Input(..., dtype='int32')."
@@ -233,6 +237,8 @@ class LossLayer(keras.layers.Layer):
     def _within_tables(self, tensors):
         named = dict(zip(tensor_signature(self).parameters, tensors))
         for name, table in self.tables.items():
+            if named.get(name) is None:
+                continue
             if table in named:
                 classes = len(named[table].shape) > len(named[name].shape)
                 size = named[table].shape[-1] if classes else 2
@@ -282,6 +288,11 @@ def tensor_signature(layer):
     named = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
     kept = [p for p in signature.parameters.values() if p.kind not in named]
     return signature.replace(parameters=kept)
+
+
+def _where_given(function, tensors):
+    """`function` of each tensor; an optional one that was left out stays None."""
+    return [t if t is None else function(t) for t in tensors]
 
 
 def _speaking(masks, tensors):

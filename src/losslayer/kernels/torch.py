@@ -113,7 +113,8 @@ def _in_turn(function, rows, shared, weights, size, wanted):
     everything = [*rows, *shared]
     values = torch.zeros_like(weights)
     slopes = [torch.zeros_like(everything[place]) for place in wanted]
-    for places in torch.nonzero(weights, as_tuple=True)[0].split(size):
+    counted = torch.nonzero(weights, as_tuple=True)[0]
+    for places in counted.split(size) if len(counted) else ():
         tensors = [*(t[places] for t in rows), *shared]
         with torch.set_grad_enabled(bool(wanted)):
             leaves = [tensors[place].detach().requires_grad_() for place in wanted]
@@ -122,7 +123,9 @@ def _in_turn(function, rows, shared, weights, size, wanted):
             found = function(tensors[: len(rows)], tensors[len(rows) :])
             weighted = torch.sum(weights[places] * found)
         values[places] = found.detach()
-        found_slopes = torch.autograd.grad(weighted, leaves) if wanted else []
+        found_slopes = (
+            torch.autograd.grad(weighted, leaves, materialize_grads=True) if wanted else []
+        )
         for place, slope, by in zip(wanted, slopes, found_slopes):
             if place < len(rows):
                 slope[places] = by

@@ -1,7 +1,7 @@
 """Loss layers, and a plain layer that they build on.
 
     triplet      TripletMargin(margin, similarity)
-    in_batch     InBatchNegatives(temperature)
+    in_batch     InBatchNegatives(temperature, ...), SigmoidPairs(temperature, bias)
     similarity   CosineSimilarity, a plain layer
     sequence     SequenceCrossEntropy(label_smoothing, per), LinearCrossEntropy(head)
     classification   Focal(gamma, alpha)
@@ -13,7 +13,7 @@ Each takes tensors of a graph and gives the pair `(values, weights)`; see `lossl
 
 from losslayer.losses.classification import Focal
 from losslayer.losses.from_keras import FromKeras, identity
-from losslayer.losses.in_batch import InBatchNegatives
+from losslayer.losses.in_batch import InBatchNegatives, SigmoidPairs
 from losslayer.losses.latent import KLDivergence
 from losslayer.losses.sequence import LinearCrossEntropy, SequenceCrossEntropy
 from losslayer.losses.similarity import CosineSimilarity
@@ -27,6 +27,7 @@ __all__ = [
     "KLDivergence",
     "LinearCrossEntropy",
     "SequenceCrossEntropy",
+    "SigmoidPairs",
     "TripletMargin",
     "identity",
 ]

@@ -9,8 +9,9 @@ from losslayer import kernels
 from losslayer.core import check
 from losslayer.core.errors import ArgumentTypeError, refuse
 from losslayer.core.layer import LossLayer
-from losslayer.core.reduction import like, mean, refuse_unlike
+from losslayer.core.reduction import mean
 from losslayer.losses.classification import logit_of
+from losslayer.losses.fused import FusedLoss
 
 
 class SequenceCrossEntropy(LossLayer):
@@ -73,7 +74,7 @@ class SequenceCrossEntropy(LossLayer):
         return mean(ops.sum(values * weights, axis=1), total), mean(total, counted)
 
 
-class LinearCrossEntropy(LossLayer):
+class LinearCrossEntropy(FusedLoss):
     """Cross entropy of tokens under a linear head, whose logits are never all in memory.
 
         logits = hidden @ head.kernel + head.bias
@@ -156,15 +157,8 @@ class LinearCrossEntropy(LossLayer):
             rule = f"have {dim} values in its last axis, as many as `head` reads"
             refuse(self, "hidden", rule, hidden)
 
-    def compute_output_spec(self, tensors, mask=None, sample_weight=None, **kwargs):
-        """Two scalars; Keras asks with sizes that aren't known, and a loop of blocks needs them."""
-        for weights in (mask, sample_weight):
-            if hasattr(weights, "shape"):
-                refuse_unlike(weights.shape, tensors[1].shape, type(self).__name__)
-        return tuple(keras.KerasTensor((), dtype=self.compute_dtype) for _ in range(2))
-
     def values(self, hidden, labels):
-        """The cross entropy of each token, from logits written out: what `pair` is the mean of."""
+        """The cross entropy of each token, from logits written out."""
         table, bias = self._table()
         logits = ops.matmul(hidden, ops.transpose(table))
         logits = logits if bias is None else logits + bias
@@ -177,23 +171,19 @@ class LinearCrossEntropy(LossLayer):
         bias = None if self.head.bias is None else ops.convert_to_tensor(self.head.bias)
         return ops.transpose(self.head.kernel), bias
 
-    def pair(self, tensors, weights):
-        """The exact mean over tokens, and their total weight."""
+    def weighted_sum(self, tensors, weights, counts):
+        """The sum over tokens, in blocks of them."""
         hidden, labels = tensors
         table, bias = self._table()
-        ones = ops.ones_like(labels, dtype=hidden.dtype)
-        weights = ones if weights is None else like(weights, ones, owner=type(self).__name__)
-        total = ops.sum(weights)
-        value = kernels.linear_cross_entropy(
+        return kernels.linear_cross_entropy(
             ops.reshape(hidden, (-1, hidden.shape[-1])),
             table,
             bias,
             ops.reshape(labels, (-1,)),
-            ops.reshape(mean(weights, total), (-1,)),
+            ops.reshape(weights, (-1,)),
             smoothing=self.label_smoothing,
             z_loss=self.z_loss,
         )
-        return value, total
 
 
 def _cross_entropy(logits, labels, smoothing, z_loss=0.0):
