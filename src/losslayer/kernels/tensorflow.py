@@ -149,11 +149,12 @@ def _in_turn(function, tensors, own, weights, size, real):
             found = tf.where(tf.equal(weights[number], 0), tf.zeros_like(found), found)
             weighted = tf.reduce_sum(weights[number] * found)
         by = tape.gradient(weighted, leaves, unconnected_gradients="zero")
-        slopes = [
+        values = tf.tensor_scatter_nd_update(values, [[number]], [found])
+        after = [
             tf.tensor_scatter_nd_update(slope, [[number]], [b]) if place < own else slope + b
             for place, slope, b in zip(real, slopes, by)
         ]
-        return number + 1, tf.tensor_scatter_nd_update(values, [[number]], [found]), *slopes
+        return number + 1, values, *after
 
     start = (0, tf.zeros_like(weights), *(tf.zeros_like(tensors[place]) for place in real))
     _, values, *slopes = tf.while_loop(

@@ -118,9 +118,9 @@ class BatchScores(FusedLoss):
 class InBatchNegatives(BatchScores):
     """The answers to the other questions of the batch are the wrong ones (InfoNCE).
 
-        value_i = -log( exp(s(a_i, p_i)) / sum_j exp(s(a_i, c_j)) ),  s(a, c) = cos(a, c) / temperature
+        value_i = -log( exp(s(a_i, p_i)) / sum_j exp(s(a_i, c_j)) )
 
-    The candidates `c` are the positives of the batch's examples that count, and all of their
+    with the scores s(a, c) = cos(a, c) / temperature. The candidates `c` are the positives of the batch's examples that count, and all of their
     `negative`s. One of weight 0 is neither anchor nor candidate: the others' values are what they
     would be without it. The value depends on who shares the batch, and so does its mean over an
     epoch.
