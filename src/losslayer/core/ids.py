@@ -72,8 +72,8 @@ class IdCheck:
             without = "" if but is None else f" without {but}"
             raise DataError(
                 f"Model: {_source(batch, self.names, row, value)} must hold ids from 0 to "
-                f"{size - 1}{without}, for {reader}. Received: {value} in row {row} of the batch, at "
-                f"position {place}. Mask what doesn't count, or make the table larger."
+                f"{size - 1}{without}, for {reader}. Received: {value} in row {row} of the batch, "
+                f"at position {place}. Mask what doesn't count, or make the table larger."
             )
 
     def _find(self, weights, others, tensors):

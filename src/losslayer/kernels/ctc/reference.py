@@ -35,47 +35,48 @@ def ctc_loss(log_probs, labels, logit_lengths, label_lengths, *, blank):
     )
     index = ops.broadcast_to(ops.expand_dims(walk, 1), (batch, time, states))
     frames = ops.transpose(ops.take_along_axis(log_probs, index, axis=2), (1, 0, 2))
+    return _total(frames, walk, logit_lengths, label_lengths)
+
+
+@ops.custom_gradient
+def _total(frames, walk, logit_lengths, label_lengths):
+    """The value of walks `(batch, state)` over frames `(time, batch, state)`, and its slope."""
     # A blank is two states after a blank: the same, so this is about labels only.
-    may_skip = ops.not_equal(walk, ops.pad(walk, [[0, 0], [2, 0]], constant_values=blank)[:, :-2])
+    may_skip = ops.not_equal(walk, _moved(walk, 2, -1))
     lengths = ops.expand_dims(logit_lengths, 1)
-    numbers = ops.arange(time)
-    last = 2 * ops.expand_dims(label_lengths, 1)
-    place = ops.expand_dims(ops.arange(states), 0)
+    place, last = ops.arange(ops.shape(walk)[1]), 2 * ops.expand_dims(label_lengths, 1)
     start = _log(ops.broadcast_to(ops.equal(place, 0), ops.shape(walk)), frames.dtype)
     end = _log(ops.logical_or(ops.equal(place, last), ops.equal(place, last - 1)), frames.dtype)
+    numbers = ops.arange(ops.shape(frames)[0])
 
-    @ops.custom_gradient
-    def total(frames):
-        def forward(alpha, number):
-            alpha = _near_zero(alpha)
-            skipped = ops.where(may_skip, _moved(alpha, 2), _LOG_ZERO)
-            found = ops.logaddexp(ops.logaddexp(alpha, _moved(alpha, 1)), skipped)
-            found = found + ops.take(frames, number, axis=0)
-            found = ops.where(number < lengths, found, alpha)
-            return found, found
+    def forward(alpha, number):
+        alpha = _near_zero(alpha)
+        skipped = ops.where(may_skip, _moved(alpha, 2), _LOG_ZERO)
+        found = ops.logaddexp(ops.logaddexp(alpha, _moved(alpha, 1)), skipped)
+        found = found + ops.take(frames, number, axis=0)
+        found = ops.where(number < lengths, found, alpha)
+        return found, found
 
-        def backward(beta, number):
-            then = _near_zero(beta + ops.take(frames, number, axis=0))
-            skipped = _moved(ops.where(may_skip, then, _LOG_ZERO), -2)
-            found = ops.logaddexp(ops.logaddexp(then, _moved(then, -1)), skipped)
-            return ops.where(number < lengths, found, beta), beta
+    def backward(beta, number):
+        then = _near_zero(beta + ops.take(frames, number, axis=0))
+        skipped = _moved(ops.where(may_skip, then, _LOG_ZERO), -2)
+        found = ops.logaddexp(ops.logaddexp(then, _moved(then, -1)), skipped)
+        return ops.where(number < lengths, found, beta), beta
 
-        final, alpha = ops.scan(forward, start, numbers)
-        taken_away = ops.sum(ops.max(alpha, axis=2), axis=0)
-        value = -taken_away - ops.logsumexp(_near_zero(final) + end, axis=1)
+    final, alpha = ops.scan(forward, start, numbers)
+    taken_away = ops.sum(ops.max(alpha, axis=2), axis=0)
+    value = -taken_away - ops.logsumexp(_near_zero(final) + end, axis=1)
 
-        def slope(*args, upstream=None):
-            upstream = args[-1] if upstream is None else upstream
-            _, beta = ops.scan(backward, end, numbers, reverse=True)
-            both = alpha + beta
-            share = ops.exp(both - ops.logsumexp(both, axis=2, keepdims=True))
-            counts = ops.expand_dims(numbers[:, None] < logit_lengths, 2)
-            share = ops.where(counts, share, ops.zeros_like(share))
-            return -share * ops.reshape(upstream, (1, -1, 1))
+    def slope(*args, upstream=None):
+        upstream = args[-1] if upstream is None else upstream
+        _, beta = ops.scan(backward, end, numbers, reverse=True)
+        both = alpha + beta
+        share = ops.exp(both - ops.logsumexp(both, axis=2, keepdims=True))
+        counts = ops.expand_dims(numbers[:, None] < logit_lengths, 2)
+        share = ops.where(counts, share, ops.zeros_like(share))
+        return -share * ops.reshape(upstream, (1, -1, 1)), None, None, None
 
-        return value, slope
-
-    return total(frames)
+    return value, slope
 
 
 def _near_zero(states):
@@ -87,8 +88,8 @@ def _log(condition, dtype):
     return ops.where(condition, ops.zeros((), dtype), ops.full((), _LOG_ZERO, dtype))
 
 
-def _moved(states, by):
+def _moved(states, by, filler=_LOG_ZERO):
     """Each state's value at the state that is `by` places on."""
     before, behind = max(by, 0), max(-by, 0)
-    padded = ops.pad(states, [[0, 0], [before, behind]], constant_values=_LOG_ZERO)
+    padded = ops.pad(states, [[0, 0], [before, behind]], constant_values=filler)
     return padded[:, behind : behind + ops.shape(states)[1]]
