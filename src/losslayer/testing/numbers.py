@@ -29,10 +29,7 @@ def value(subject):
 
 @check
 def gradient(subject):
-    """The gradient is that of central differences in float64, along random directions.
-
-    By what the layer declares constant it is 0.
-    """
+    """The gradient is that of central differences in float64, and 0 by declared constants."""
     random = subject.random
     weights = random.uniform(0.5, 2.0, subject.elements)  # each value counts differently
     with backend.float64():
