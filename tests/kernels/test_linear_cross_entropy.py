@@ -176,3 +176,30 @@ def test_hidden_of_another_head():
         head.build((None, DIM))
         with pytest.raises(ll.ArgumentError, match="`hidden` must have 5 values in its last axis"):
             ll.losses.LinearCrossEntropy(head)(hidden, labels)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the other engines are told")
+def test_slopes_that_nothing_reads_are_not_computed():
+    """TensorFlow is not told whether a gradient is wanted: compiled, it drops what is not read."""
+    import tensorflow as tf
+
+    random = np.random.default_rng(0)
+    hidden, table = (random.normal(size=s).astype("float32") for s in ((256, 8), (50, 8)))
+    labels, weights = random.integers(0, 50, 256).astype("int32"), np.ones(256, "float32")
+
+    def value(hidden, table):
+        return kernels.linear_cross_entropy(hidden, table, None, labels, weights)
+
+    def slopes(hidden, table):
+        with tf.GradientTape() as tape:
+            tape.watch([hidden, table])
+            found = value(hidden, table)
+        return tape.gradient(found, [hidden, table])
+
+    def products(function):
+        compiled = tf.function(function, jit_compile=True)
+        tensors = tf.constant(hidden), tf.constant(table)
+        program = compiled.experimental_get_compiler_ir(*tensors)(stage="optimized_hlo")
+        return program.count(" dot(")
+
+    assert products(value) == 1 < products(slopes)

@@ -19,12 +19,17 @@ ROWS = 23
 def data():
     """Values, weights, logits and labels of 23 sequences."""
     random = np.random.default_rng(3)
-    return {
+    data = {
         "values": random.gamma(2.0, size=(ROWS, 5)).astype("float32"),
         "weights": random.integers(0, 3, (ROWS, 5)).astype("float32"),
         "logits": random.normal(size=(ROWS, 5, 7)).astype("float32"),
         "labels": random.integers(0, 7, (ROWS, 5)),
     }
+    data["weights"][4] = 0  # nothing counts there
+    # Two out of three sequences wholly right.
+    right = np.arange(ROWS) % 3 > 0
+    data["labels"][right] = data["logits"][right].argmax(-1)
+    return data
 
 
 def _mean(data):
@@ -44,11 +49,24 @@ def _accuracy(data):
     return right / math.fsum(data["weights"].ravel())
 
 
+def _sequence_accuracy(data):
+    right, total = 0.0, 0.0
+    for logits, labels, weights in zip(data["logits"], data["labels"], data["weights"]):
+        counted = [t for t in range(5) if weights[t]]
+        if counted:
+            weight = sum(weights[t] for t in counted) / len(counted)
+            best = [max(range(7), key=lambda k: logits[t][k]) for t in counted]
+            right += weight * all(b == labels[t] for b, t in zip(best, counted))
+            total += weight
+    return right / total if total else 0.0
+
+
 # Each metric: how it is fed, and what it must say.
 METRICS = {
     "ExactMean": (("values",), _mean),
     "Perplexity": (("values",), _perplexity),
     "MaskedAccuracy": (("labels", "logits"), _accuracy),
+    "SequenceAccuracy": (("labels", "logits"), _sequence_accuracy),
 }
 
 
@@ -87,7 +105,8 @@ def test_garbage_at_weight_zero(name, data):
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("ExactMean", 0), ("Perplexity", 1), ("MaskedAccuracy", 0)]
+    ("name", "expected"),
+    [("ExactMean", 0), ("Perplexity", 1), ("MaskedAccuracy", 0), ("SequenceAccuracy", 0)],
 )
 def test_nothing_counted(name, expected, data):
     """Before the first update, after a reset, and where all weights are 0."""
@@ -166,3 +185,18 @@ def test_accuracy_of_labels_in_a_column():
     assert float(keras.ops.convert_to_numpy(metric.result())) == 1.0
     with pytest.raises(ll.ArgumentError, match="`logits` must have the axes"):
         metric.update_state(np.ones((3, 2), "int32"), logits)
+
+
+def test_sequence_accuracy_counts_sequences_not_tokens():
+    """Long or short, a sequence counts once; a mask of sequences; other ranks are refused."""
+    logits = np.eye(2, dtype="float32")[np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0]])]
+    labels = np.array([[1, 1, 1], [1, 1, 1], [1, 1, 1]])
+    tokens = np.array([[True, True, False], [True, False, False], [True, False, False]])
+    metric = ll.metrics.SequenceAccuracy()
+    metric.update_state(labels, logits, sample_weight=tokens)
+    assert float(metric.result()) == pytest.approx(2 / 3)
+    metric.reset_state()
+    metric.update_state(labels * 0, logits, sample_weight=[False, True, True])
+    assert float(metric.result()) == 0.5
+    with pytest.raises(ll.ArgumentError, match="`logits` must have the axes"):
+        metric.update_state(labels, logits[..., 0])

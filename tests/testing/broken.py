@@ -123,6 +123,14 @@ class ScaledGradient(Broken):
         return 1.00001 * values - 0.00001 * ops.stop_gradient(values)
 
 
+class MovesItsTeacher(Broken):
+    rejected_by = "gradient"
+    constants = ("logits",)
+
+    def _held_constant(self, tensors):
+        return tensors
+
+
 class PrefersFirstClass(Broken):
     rejected_by = "symmetry"
 

@@ -26,14 +26,22 @@ class Reading(NamedTuple):
     reader: str  # who looks them up
     size: int  # rows of the table
     ids: object
+    but: int | None  # a row that is no id
 
 
-def within(ids, size, reader):
-    """`ids` as they are; during a check they are noted, and moved into the table."""
+def within(ids, size, reader, but=None):
+    """`ids` as they are; during a check they are noted, and moved into the table.
+
+    Args:
+        ids: Integers, `(batch, ...)`.
+        size: They must be below.
+        reader: Who looks them up, for the message.
+        but: One that they must not be, or None.
+    """
     noted = _noted.get()
     if noted is None:
         return ids
-    noted.append(Reading(reader, size, ids))
+    noted.append(Reading(reader, size, ids, but))
     return ops.clip(ids, 0, size - 1)
 
 
@@ -57,14 +65,15 @@ class IdCheck:
         weights = [value_of(v) for v in self.graph.trainable_variables]
         others = [value_of(v) for v in self.graph.non_trainable_variables]
         found = self._look(weights, others, [batch[n] for n in self.names])
-        for (reader, size), (outside, row, place, value) in zip(self.readings, found):
+        for (reader, size, but), (outside, row, place, value) in zip(self.readings, found):
             if not bool(ops.convert_to_numpy(outside)):
                 continue
             row, place, value = (int(ops.convert_to_numpy(n)) for n in (row, place, value))
+            without = "" if but is None else f" without {but}"
             raise DataError(
                 f"Model: {_source(batch, self.names, row, value)} must hold ids from 0 to "
-                f"{size - 1}, for {reader}. Received: {value} in row {row} of the batch, at "
-                f"position {place}. Mask what doesn't count, or make the table larger."
+                f"{size - 1}{without}, for {reader}. Received: {value} in row {row} of the batch, "
+                f"at position {place}. Mask what doesn't count, or make the table larger."
             )
 
     def _find(self, weights, others, tensors):
@@ -75,7 +84,7 @@ class IdCheck:
                 self.graph.stateless_call(weights, others, tensors, training=False)
         finally:
             _noted.reset(token)
-        self.readings = [(r.reader, r.size) for r in noted]
+        self.readings = [(r.reader, r.size, r.but) for r in noted]
         return [_first_outside(r) for r in noted]
 
 
@@ -83,6 +92,8 @@ def _first_outside(reading):
     """Whether there is an id outside, and the row, the place in it and the value of the first."""
     ids = ops.reshape(reading.ids, (-1,))
     outside = ops.logical_or(ids < 0, ids >= reading.size)
+    if reading.but is not None:
+        outside = ops.logical_or(outside, ops.equal(ids, reading.but))
     first = ops.argmax(outside)
     per_row = ops.size(reading.ids) // ops.shape(reading.ids)[0]
     return ops.any(outside), first // per_row, first % per_row, ops.take(ids, first)

@@ -55,6 +55,7 @@ class LossLayer(keras.layers.Layer):
         axes: The axes of each argument of `values`, in words: checked when the layer is applied.
             `{"logits": "batch time vocab", "labels": "batch time"}`, say; `[word]` may be missing,
             `...` is any number of axes, equal words are equal sizes.
+        constants: Names of the arguments that get no gradient: a teacher's logits, say.
         integers: Names of the arguments that must be integers.
         tables: Which integers are ids in the last axis of which argument, `{"labels": "logits"}`,
             say: what is outside is found before the first step. Where both have the same axes,
@@ -64,6 +65,7 @@ class LossLayer(keras.layers.Layer):
     couples_examples = False
     padding_value = 0
     axes: typing.ClassVar[dict] = {}
+    constants: tuple = ()
     integers: tuple = ()
     tables: typing.ClassVar[dict] = {}
 
@@ -133,7 +135,7 @@ class LossLayer(keras.layers.Layer):
             masks = _speaking(mask or tensors_mask or (), tensors)
         else:
             masks = [mask]
-        tensors = _where_given(self._in_precision, tensors)
+        tensors = self._held_constant(_where_given(self._in_precision, tensors))
         weights = self._product([*masks, sample_weight, rows.counting()])
         if weights is not None:
             tensors = _where_given(lambda t: self._without_uncounted(t, weights), tensors)
@@ -233,6 +235,14 @@ class LossLayer(keras.layers.Layer):
     def _in_precision(self, tensor):
         dtype = keras.backend.standardize_dtype(tensor.dtype)
         return at_least_float32(tensor) if "float" in dtype else tensor
+
+    def _held_constant(self, tensors):
+        if not self.constants:
+            return tensors
+        named = zip(tensor_signature(self).parameters, tensors)
+        return [
+            ops.stop_gradient(t) if n in self.constants and t is not None else t for n, t in named
+        ]
 
     def _within_tables(self, tensors):
         named = dict(zip(tensor_signature(self).parameters, tensors))

@@ -6,7 +6,11 @@ from losslayer.kernels.common import rows_of_a_chunk
 
 
 def linear_cross_entropy(hidden, table, bias, labels, weights, *, smoothing=0.0, z_loss=0.0):
-    """As in `losslayer.kernels.reference`; described in `losslayer.kernels.jax`."""
+    """As in `losslayer.kernels.reference`; described in `losslayer.kernels.jax`.
+
+    Where no gradient is wanted, in `evaluate` say, the slopes go out of the loop: both ways of
+    compiling drop what nothing reads. Only an eager call computes them for nothing.
+    """
     given = [t for t in (hidden, table, weights, bias) if t is not None]
     given = list(map(tf.convert_to_tensor, given))  # a custom gradient takes no variables
 

@@ -3,8 +3,10 @@
     triplet      TripletMargin(margin, similarity)
     in_batch     InBatchNegatives(temperature, ...), SigmoidPairs(temperature, bias)
     similarity   CosineSimilarity, a plain layer
-    sequence     SequenceCrossEntropy(label_smoothing, per), LinearCrossEntropy(head)
+    sequence     SequenceCrossEntropy(label_smoothing, per, z_loss), LinearCrossEntropy(head)
+    ctc          CTC(blank)
     classification   Focal(gamma, alpha)
+    distillation   Distillation(temperature), FeatureDistillation(distance), RDrop()
     latent       KLDivergence()
     from_keras   FromKeras(loss), identity
 
@@ -12,6 +14,8 @@ Each takes tensors of a graph and gives the pair `(values, weights)`; see `lossl
 """
 
 from losslayer.losses.classification import Focal
+from losslayer.losses.ctc import CTC
+from losslayer.losses.distillation import Distillation, FeatureDistillation, RDrop
 from losslayer.losses.from_keras import FromKeras, identity
 from losslayer.losses.in_batch import InBatchNegatives, SigmoidPairs
 from losslayer.losses.latent import KLDivergence
@@ -20,12 +24,16 @@ from losslayer.losses.similarity import CosineSimilarity
 from losslayer.losses.triplet import TripletMargin
 
 __all__ = [
+    "CTC",
     "CosineSimilarity",
+    "Distillation",
+    "FeatureDistillation",
     "Focal",
     "FromKeras",
     "InBatchNegatives",
     "KLDivergence",
     "LinearCrossEntropy",
+    "RDrop",
     "SequenceCrossEntropy",
     "SigmoidPairs",
     "TripletMargin",

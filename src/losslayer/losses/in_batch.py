@@ -120,10 +120,10 @@ class InBatchNegatives(BatchScores):
 
         value_i = -log( exp(s(a_i, p_i)) / sum_j exp(s(a_i, c_j)) )
 
-    with the scores s(a, c) = cos(a, c) / temperature. The candidates `c` are the positives of the batch's examples that count, and all of their
-    `negative`s. One of weight 0 is neither anchor nor candidate: the others' values are what they
-    would be without it. The value depends on who shares the batch, and so does its mean over an
-    epoch.
+    with the scores s(a, c) = cos(a, c) / temperature. The candidates `c` are the positives of the
+    batch's examples that count, and all of their `negative`s. One of weight 0 is neither anchor
+    nor candidate: the others' values are what they would be without it. The value depends on who
+    shares the batch, and so does its mean over an epoch.
 
     No more than a few rows of the scores are in memory at a time, and the gradient, of the mean, is
     computed along with them. So the result is one number with its total weight, and `fit` takes

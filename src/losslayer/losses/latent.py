@@ -8,13 +8,18 @@ from losslayer.core.layer import LossLayer
 
 
 class KLDivergence(LossLayer):
-    """Divergence of a diagonal Gaussian from the standard normal, in nats.
+    """Divergence of a diagonal Gaussian from another, by default the standard normal, in nats.
 
-        value = 1/2 * sum over dim of (mean^2 + exp(log_variance) - 1 - log_variance)
+        d = log_variance - prior_log_variance
+        value = 1/2 * sum over dim of ((mean - prior_mean)^2 / prior_variance + exp(d) - 1 - d)
+
+    Near its optimum, where two almost equal numbers would be subtracted, it keeps all digits.
 
     Call with:
         mean: `(batch, dim)`.
         log_variance: `(batch, dim)`, natural logarithm of the variance.
+        prior_mean: `(batch, dim)`; default: 0.
+        prior_log_variance: `(batch, dim)`; default: 0. Only together with `prior_mean`.
 
     Returns:
         `(values, weights)`, `(batch,)` each; values are >= 0.
@@ -28,13 +33,32 @@ class KLDivergence(LossLayer):
     >>> print(keras.ops.convert_to_numpy(values))
     [2.]
 
-    Source: Kingma and Welling 2014, arXiv:1312.6114, appendix B.
+    Source: Kingma and Welling 2014, arXiv:1312.6114, appendix B (the standard normal).
     """
 
-    axes: typing.ClassVar[dict] = {"mean": "batch dim", "log_variance": "batch dim"}
+    axes: typing.ClassVar[dict] = {
+        "mean": "batch dim",
+        "log_variance": "batch dim",
+        "prior_mean": "batch dim",
+        "prior_log_variance": "batch dim",
+    }
 
-    def values(self, mean, log_variance):
+    def values(self, mean, log_variance, prior_mean=None, prior_log_variance=None):
         """Divergence of each example."""
-        # expm1: near the optimum exp(v) - 1 - v would cancel to nothing in float32.
-        terms = ops.square(mean) + ops.expm1(log_variance) - log_variance
-        return 0.5 * ops.sum(terms, axis=-1)
+        if prior_mean is not None:
+            mean = mean - prior_mean
+        if prior_log_variance is not None:
+            mean = mean * ops.exp(-0.5 * prior_log_variance)
+            log_variance = log_variance - prior_log_variance
+        return 0.5 * ops.sum(ops.square(mean) + _beyond_linear(log_variance), axis=-1)
+
+
+def _beyond_linear(x):
+    """exp(x) - 1 - x: near 0 by its series, since the difference and its slope would cancel."""
+    near = ops.abs(x) < 0.5
+    small = ops.where(near, x, ops.zeros_like(x))
+    series = ops.ones_like(x)
+    for n in range(14, 2, -1):  # 1 + x/3 (1 + x/4 (1 + ... x/14)): what follows is below 1e-15
+        series = 1 + series * small / n
+    large = ops.where(near, ops.ones_like(x), x)
+    return ops.where(near, 0.5 * ops.square(small) * series, ops.expm1(large) - large)

@@ -18,6 +18,7 @@ class SequenceCrossEntropy(LossLayer):
     """Cross entropy of each token of a sequence, in nats.
 
         value = logsumexp(logits) - (1 - e) * logits[label] - e * mean over vocab of logits
+                + z_loss * logsumexp(logits)^2
 
     with `e` the label smoothing: the target is the label with probability `1 - e + e / vocab`,
     every other word with `e / vocab`.
@@ -26,6 +27,7 @@ class SequenceCrossEntropy(LossLayer):
         label_smoothing: `e`, in [0, 1).
         per: "token": a value for each token, all tokens count alike; "sequence": the mean over
             the counted tokens of each sequence, all sequences count alike.
+        z_loss: Factor of the squared logsumexp, >= 0; keeps the logits near 0. 1e-4 is common.
 
     Call with:
         logits: `(batch, time, vocab)`.
@@ -47,23 +49,25 @@ class SequenceCrossEntropy(LossLayer):
     >>> print(keras.ops.convert_to_numpy(values).round(4), keras.ops.convert_to_numpy(weights))
     [[1.3863 0.    ]] [[1. 0.]]
 
-    Source: Szegedy et al. 2016, arXiv:1512.00567, section 7 (label smoothing).
+    Source: Szegedy et al. 2016, arXiv:1512.00567, section 7 (label smoothing); de Brebisson and
+    Vincent 2016, arXiv:1604.08859, section 4 (z-loss).
     """
 
     axes: typing.ClassVar[dict] = {"logits": "batch time vocab", "labels": "batch time"}
     integers = ("labels",)
     tables: typing.ClassVar[dict] = {"labels": "logits"}
 
-    def __init__(self, label_smoothing=0.0, per="token", **kwargs):
+    def __init__(self, label_smoothing=0.0, per="token", z_loss=0.0, **kwargs):
         super().__init__(**kwargs)
         self.label_smoothing = check.number(
             self, "label_smoothing", label_smoothing, at_least=0, below=1
         )
         self.per = check.choice(self, "per", per, ("token", "sequence"))
+        self.z_loss = check.number(self, "z_loss", z_loss, at_least=0)
 
     def values(self, logits, labels):
         """Cross entropy of each token."""
-        return _cross_entropy(logits, labels, self.label_smoothing)
+        return _cross_entropy(logits, labels, self.label_smoothing, self.z_loss)
 
     def weigh(self, values, weights):
         """Per sequence: the mean over its tokens, and their mean weight."""

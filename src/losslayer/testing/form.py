@@ -102,12 +102,13 @@ def _mistakes(subject):
 
 def _wrong_shapes(layer, shapes):
     """One too many or too few axes, and sizes that differ where the axes are the same."""
-    for name, spec in layer.axes.items():
+    axes = {n: spec for n, spec in layer.axes.items() if n in shapes}  # others are optional
+    for name, spec in axes.items():
         for rank in range(len(shapes[name]) + 3):
             if rules.words(spec, rank) is None:
                 yield name, (2,) * rank
     seen = set()
-    for name, spec in layer.axes.items():
+    for name, spec in axes.items():
         for axis, word in enumerate(rules.words(spec, len(shapes[name]))):
             if word in seen:
                 wrong = list(shapes[name])

@@ -9,7 +9,7 @@ from keras import ops
 
 from losslayer import backend
 from losslayer.core.layer import LossLayer
-from losslayer.testing.registry import NotApplicable, check, close, finite
+from losslayer.testing.registry import NotApplicable, check, close, finite, zero
 
 
 @check
@@ -29,7 +29,7 @@ def value(subject):
 
 @check
 def gradient(subject):
-    """The gradient is that of central differences in float64, along random directions."""
+    """The gradient is that of central differences in float64, and 0 by declared constants."""
     random = subject.random
     weights = random.uniform(0.5, 2.0, subject.elements)  # each value counts differently
     with backend.float64():
@@ -44,6 +44,9 @@ def gradient(subject):
             raise AssertionError(f"with dtype='float64' the mean is {mean.dtype}.")
         names = [*subject.floats, *(v.name for v in layer.trainable_variables)]
         for i, name in enumerate(names):
+            if name in layer.constants:
+                zero(f"derivative by `{name}`, which is declared constant,", slopes[i])
+                continue
             for _ in range(4):
                 direction = random.normal(size=leaves[i].shape)
                 expected = _difference(run, leaves, i, direction)
@@ -94,15 +97,15 @@ def _extremes(subject):
     for first, second in itertools.pairwise(floats):
         if arrays[first].shape == arrays[second].shape:
             yield f"`{first}` equal to `{second}`", {**arrays, first: arrays[second]}
-    if "logits" in arrays:
-        shape = arrays["logits"].shape
+    for name in [n for n in floats if "logits" in n.split("_")]:
+        shape = arrays[name].shape
         large = {
             "1e4": np.full(shape, 1e4, "float32"),
             "-1e4": np.full(shape, -1e4, "float32"),
             "+-1e4": np.where(subject.random.uniform(size=shape) < 0.5, -1e4, 1e4),
         }
         for size, logits in large.items():
-            yield f"`logits` {size}", {**arrays, "logits": logits.astype("float32")}
+            yield f"`{name}` {size}", {**arrays, name: logits.astype("float32")}
 
 
 @check

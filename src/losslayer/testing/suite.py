@@ -77,8 +77,10 @@ def check_loss(
 
     >>> def oracle(mean, log_variance):
     ...     return np.sum(mean**2 + np.exp(log_variance) - 1 - log_variance, axis=-1) / 2
+    >>> numbers = np.random.default_rng(0).normal(size=(2, 6, 4))
     >>> report = check_loss(
     ...     losslayer.losses.KLDivergence(),
+    ...     inputs=dict(zip(("mean", "log_variance"), numbers)),
     ...     oracle=oracle,
     ...     symmetries={"sign of the mean": lambda mean, variance: (-mean, variance)},
     ...     only=["value", "symmetry"],

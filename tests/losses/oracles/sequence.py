@@ -11,14 +11,14 @@ from .common import Case, each, log_of_sum_of_exp, random
 
 
 def SequenceCrossEntropy():
-    def oracle(smoothing, per):
+    def oracle(smoothing, per, z_loss):
         def values(logits, labels):
             def token(place):
                 scores, vocab = logits[place], logits.shape[-1]
                 target = [smoothing / vocab] * vocab
                 target[labels[place]] += 1 - smoothing
                 top = log_of_sum_of_exp(scores)
-                return -sum(t * (s - top) for t, s in zip(target, scores))
+                return -sum(t * (s - top) for t, s in zip(target, scores)) + z_loss * top**2
 
             tokens = each(token, labels.shape)
             return tokens if per == "token" else np.array([sum(r) / len(r) for r in tokens])
@@ -34,13 +34,17 @@ def SequenceCrossEntropy():
         {"label_smoothing": -0.1},
         {"label_smoothing": "0.1"},
         {"per": "batch"},
+        {"z_loss": -1},
     )
-    for smoothing, per, whole in (
-        (0.0, "token", False),
-        (0.1, "sequence", True),
+    for smoothing, per, z_loss, whole in (
+        (0.0, "token", 0.0, False),
+        (0.1, "sequence", 0.01, True),
     ):
-        layer = ll.losses.SequenceCrossEntropy(label_smoothing=smoothing, per=per)
-        yield Case(layer, oracle(smoothing, per), None, symmetries, refused, whole)
+        layer = ll.losses.SequenceCrossEntropy(smoothing, per, z_loss)
+        kept = dict(symmetries)
+        if z_loss:  # what pulls the logits to 0
+            del kept["a constant more"]
+        yield Case(layer, oracle(smoothing, per, z_loss), None, kept, refused, whole)
 
 
 def LinearCrossEntropy():
