@@ -23,6 +23,7 @@ _SMALLEST_TEMPERATURE = 0.01
 
 # Scores at a time, about: 4 MB, which caches hold.
 _SCORES = 2**20
+_LEAST_ROWS = 16
 
 
 class BatchScores(FusedLoss):
@@ -73,7 +74,7 @@ class BatchScores(FusedLoss):
         def function(of_row, of_batch):
             return self.of_rows(dict(zip(row, of_row)), dict(zip(batch, of_batch)))
 
-        size = max(_SCORES // (tensors[0].shape[0] or 2**14), 16)
+        size = max(_SCORES // (tensors[0].shape[0] or 2**14), _LEAST_ROWS)
         return kernels.sum_of_rows(function, [*row.values()], [*batch.values()], weights, size)
 
     def _prepared(self, tensors, counts):

@@ -87,7 +87,7 @@ def _mistakes(subject):
     for name, shape in _wrong_shapes(layer, {n: t.shape for n, t in tensors.items()}):
         wrong = {**tensors, name: keras.KerasTensor(shape, tensors[name].dtype)}
         yield f"shape {shape} of `{name}`", lambda wrong=wrong: layer(*wrong.values())
-    for name in layer.integers:
+    for name in [n for n in layer.integers if n in tensors]:
         wrong = {**tensors, name: keras.KerasTensor(tensors[name].shape, "float32")}
         yield f"floats for `{name}`", lambda wrong=wrong: layer(*wrong.values())
     mask = np.ones((*subject.elements, 1, 1), bool)

@@ -94,9 +94,10 @@ def InBatchNegatives():
     yield case(whole=True, refused=refused)
     yield case(("negative",), temperature=2)
     yield case(("negative", "ids", "negative_ids", "log_q"), temperature=0.3, hardness=2.0)
-    yield case(("ids", "log_q"), symmetric=True, learned=True, hardness=0.5)
-    yield case(("ids",), symmetric=True, same_side=True, temperature=0.5)
-    yield case(("negative",), same_side=True, learned=True, temperature=0.5)
+    everything = ("negative", "ids", "negative_ids", "log_q")
+    yield case(everything, symmetric=True, learned=True, hardness=0.5)
+    yield case(("negative", "ids"), symmetric=True, same_side=True, temperature=0.5)
+    yield case(same_side=True, learned=True, temperature=0.5)
 
 
 def SigmoidPairs():
