@@ -1,8 +1,8 @@
-"""Loss layers, and a plain layer that they build on.
+"""Loss layers, and plain layers that they build on.
 
-    triplet      TripletMargin(margin, similarity)
+    triplet      TripletMargin(margin, similarity), MinedTripletMargin(margin, mining, similarity)
     in_batch     InBatchNegatives(temperature)
-    similarity   CosineSimilarity, a plain layer
+    similarity   CosineSimilarity, EuclideanDistance: plain layers
     sequence     SequenceCrossEntropy(label_smoothing, per), LinearCrossEntropy(head)
     classification   Focal(gamma, alpha)
     latent       KLDivergence()
@@ -16,16 +16,18 @@ from losslayer.losses.from_keras import FromKeras, identity
 from losslayer.losses.in_batch import InBatchNegatives
 from losslayer.losses.latent import KLDivergence
 from losslayer.losses.sequence import LinearCrossEntropy, SequenceCrossEntropy
-from losslayer.losses.similarity import CosineSimilarity
-from losslayer.losses.triplet import TripletMargin
+from losslayer.losses.similarity import CosineSimilarity, EuclideanDistance
+from losslayer.losses.triplet import MinedTripletMargin, TripletMargin
 
 __all__ = [
     "CosineSimilarity",
+    "EuclideanDistance",
     "Focal",
     "FromKeras",
     "InBatchNegatives",
     "KLDivergence",
     "LinearCrossEntropy",
+    "MinedTripletMargin",
     "SequenceCrossEntropy",
     "TripletMargin",
     "identity",
