@@ -3,6 +3,9 @@
     ExactMean        the mean of all values, each with its weight
     Perplexity       exp of that mean
     MaskedAccuracy   the share of elements whose largest logit is their label's
+    RecallAtK        the share of right candidates among the first k of a list
+    MeanReciprocalRank   of the first right candidate
+    NDCG             how much of the relevance comes early
 
 Ordinary Keras metrics: `Model.add_metric` takes them like any other.
 """
@@ -10,5 +13,6 @@ Ordinary Keras metrics: `Model.add_metric` takes them like any other.
 from losslayer.core.reduction import ExactMean
 from losslayer.metrics.accuracy import MaskedAccuracy
 from losslayer.metrics.perplexity import Perplexity
+from losslayer.metrics.ranking import NDCG, MeanReciprocalRank, RecallAtK
 
-__all__ = ["ExactMean", "MaskedAccuracy", "Perplexity"]
+__all__ = ["NDCG", "ExactMean", "MaskedAccuracy", "MeanReciprocalRank", "Perplexity", "RecallAtK"]
