@@ -145,9 +145,9 @@ class ArcFace(LossLayer):
         turned = cosine - self.margin * math.sin(self.margin)
         target = ops.where(cosine > -math.cos(self.margin), shifted, turned)
         labelled = ops.one_hot(labels, self.classes, dtype="bool")
-        cosines = ops.matmul(own, ops.transpose(centres))
-        logits = ops.where(labelled, ops.expand_dims(target, -1), cosines)
-        return ops.logsumexp(self.scale * logits, axis=-1) - self.scale * target
+        logits = self.scale * ops.matmul(own, ops.transpose(centres))
+        others = ops.logsumexp(ops.where(labelled, -float("inf"), logits), axis=-1)
+        return -ops.log_sigmoid(self.scale * target - others)
 
 
 def logit_of(logits, labels):

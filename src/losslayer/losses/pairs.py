@@ -91,8 +91,8 @@ class CoSENT(LossLayer):
     >>> print(keras.ops.convert_to_numpy(value).round(4), keras.ops.convert_to_numpy(weight))
     1.3863 3.0
 
-    Source: Su 2022, CoSENT (2), https://kexue.fm/archives/8847; as CoSENTLoss of
-    sentence-transformers.
+    Source: Huang et al. 2024, CoSENT: Consistent sentence embedding via similarity ranking, IEEE
+    and ACM Transactions on Audio, Speech, and Language Processing, doi:10.1109/TASLP.2024.3402087.
     """
 
     couples_examples = True
