@@ -118,7 +118,8 @@ def test_matches_of_another_kind_are_refused():
         layer(embeddings, np.ones((3, 4), bool))
 
 
-def test_slices_give_the_gradient_of_the_whole_batch():
+@pytest.mark.parametrize("matrix", [False, True])
+def test_slices_give_the_gradient_of_the_whole_batch(matrix):
     """Encoded in slices, examples still meet: the same step as at once."""
 
     def trained(**settings):
@@ -127,7 +128,9 @@ def test_slices_give_the_gradient_of_the_whole_batch():
         group = keras.Input((), dtype="int32", name="group")
         encoded = keras.layers.Dense(3)(x)
         model = ll.Model(inputs=[x, group], outputs=encoded)
-        model.add_loss(ll.losses.MinedTripletMargin(mining="all")(encoded, group), name="triplet")
+        same = ops.equal(ops.expand_dims(group, 1), ops.expand_dims(group, 0))
+        loss = ll.losses.MinedTripletMargin(mining="all")
+        model.add_loss(loss(encoded, same if matrix else group), name="triplet")
         model.compile(keras.optimizers.SGD(0.1), **settings)
         rows = np.random.default_rng(4).normal(size=(8, 4)).astype("float32")
         groups = np.array([0, 0, 0, 1, 1, 2, 2, 2])
