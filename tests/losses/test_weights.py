@@ -87,7 +87,7 @@ def test_lists_weigh_the_mean_of_their_candidates():
 def test_cosent_leaves_out_what_has_no_weight():
     """Of four pairs one is masked: two are in order by 1, the third as near as the first."""
     similarity = np.array([0.0, 1.0, 0.0, np.nan], "float32")
-    targets = np.array([1.0, 2.0, 3.0, 9.0], "float32")
+    targets = np.array([-1.0, 1.0, 2.0, 9.0], "float32")  # on both sides of 0, the padding
     value, weight = run(ll.losses.CoSENT(3.0), similarity, targets, sample_weight=[1, 2, 0.5, 0])
     np.testing.assert_allclose(value, np.log(1 + np.exp(-3) + 1 + np.exp(3)), rtol=1e-6)
     assert weight == 3.5

@@ -34,6 +34,17 @@ def test_equal_scores_are_ranked_as_bad_as_can_be(name, least):
         assert result(BY_NAME[name](), targets, nan) == pytest.approx(least)
 
 
+def test_a_score_that_is_nan_comes_last():
+    """It is as bad as -inf, and a wrong candidate comes before a right one there too."""
+    for targets, scores in (
+        ([1, 0, 0], [np.nan, 0.0, -1.0]),
+        ([1, 0, 0], [np.nan, 0.0, -np.inf]),
+        ([0, 0, 1], [0.0, np.nan, -np.inf]),
+    ):
+        found = result(ll.metrics.MeanReciprocalRank(), [targets], [scores])
+        assert found == pytest.approx(1 / 3)
+
+
 @pytest.mark.parametrize("name", BY_NAME)
 def test_order_of_candidates_does_not_matter(name):
     """Graded targets and equal scores: the same number in any order of the list."""
