@@ -3,7 +3,7 @@
 Model         a functional model that owns its objective
 losses        loss layers: tensors in, a value per element and its weight out
 metrics       metrics that are exact over any batches
-callbacks     callbacks for fit: Resume
+callbacks     callbacks for fit: Resume, RetrievalEvaluation
 loss_layer    makes a loss layer of a plain function
 LossLayer     the base of all loss layers
 weighting     what a loss is multiplied with, beside numbers and schedules: learned weights

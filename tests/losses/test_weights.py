@@ -71,3 +71,29 @@ def test_in_batch_negatives_of_weight_0_are_no_candidates():
     for given in ({"mask": [1, 1, 1, 0]}, {"sample_weight": [1.0, 2.0, 3.0, 0.0]}):
         value, _ = run(layer, pairs, pairs, **given)
         np.testing.assert_allclose(value, np.log(1 + 2 * np.exp(-2)), rtol=1e-6)
+
+
+def test_lists_weigh_the_mean_of_their_candidates():
+    """A mask of candidates, weights of lists; where nothing relevant is left, weight 0."""
+    scores = np.zeros((3, 4), "float32")
+    targets = np.array([[1, 0, 0, 0], [0, 0, 0, 1], [2, 1, 0, 0]], "float32")
+    mask = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]], bool)
+    layer = ll.losses.ListSoftmax()
+    values, weights = run(layer, scores, targets, mask=mask, sample_weight=[2.0, 3.0, 0.5])
+    np.testing.assert_allclose(values, [np.log(2), 0, np.log(4)], rtol=1e-6)
+    np.testing.assert_allclose(weights, [2, 0, 0.5])
+
+
+def test_cosent_leaves_out_what_has_no_weight():
+    """Of four pairs one is masked: two are in order by 1, the third as near as the first."""
+    similarity = np.array([0.0, 1.0, 0.0, np.nan], "float32")
+    targets = np.array([-1.0, 1.0, 2.0, 9.0], "float32")  # on both sides of 0, the padding
+    value, weight = run(ll.losses.CoSENT(3.0), similarity, targets, sample_weight=[1, 2, 0.5, 0])
+    np.testing.assert_allclose(value, np.log(1 + np.exp(-3) + 1 + np.exp(3)), rtol=1e-6)
+    assert weight == 3.5
+
+
+def test_targets_of_several_negatives_have_their_axes():
+    """One margin for three negatives would be repeated in silence."""
+    with pytest.raises(ll.ArgumentError, match="MarginMSE: `targets` must have the axes of"):
+        ll.losses.MarginMSE()(np.ones(2), np.ones((2, 3)), np.ones(2))

@@ -24,6 +24,8 @@ def data():
         "weights": random.integers(0, 3, (ROWS, 5)).astype("float32"),
         "logits": random.normal(size=(ROWS, 5, 7)).astype("float32"),
         "labels": random.integers(0, 7, (ROWS, 5)),
+        "targets": random.integers(0, 3, (ROWS, 5)).astype("float32"),
+        "scores": random.integers(0, 4, (ROWS, 5)).astype("float32"),  # many are equal
     }
     data["weights"][4] = 0  # nothing counts there
     # Two out of three sequences wholly right.
@@ -61,17 +63,62 @@ def _sequence_accuracy(data):
     return right / total if total else 0.0
 
 
-# Each metric: how it is fed, and what it must say.
+def _ranked(value):
+    """The mean over queries of a value of the targets in their order, by loops."""
+
+    def expected(data):
+        total = weight = 0.0
+        for row in range(ROWS):
+            counted = [j for j in range(5) if data["weights"][row, j]]
+            order = sorted(
+                counted, key=lambda j: (-data["scores"][row, j], data["targets"][row, j])
+            )
+            targets = [float(data["targets"][row, j]) for j in order]
+            if any(targets):
+                share = math.fsum(data["weights"][row, j] for j in counted) / len(counted)
+                total, weight = total + share * value(targets), weight + share
+        return total / weight
+
+    return expected
+
+
+def _recall_at_2(targets):
+    right = [t > 0 for t in targets]
+    return sum(right[:2]) / sum(right)
+
+
+def _reciprocal_rank(targets):
+    return next(1 / place for place, t in enumerate(targets, 1) if t > 0)
+
+
+def _ndcg(targets, k=5):
+    def gain(ranked):
+        return sum(t / math.log2(place + 1) for place, t in enumerate(ranked[:k], 1))
+
+    return gain(targets) / gain(sorted(targets, reverse=True))
+
+
+RANKED = ("targets", "scores")
+# Each metric: how it is fed, and what it must say; and the arguments that it can't do without.
 METRICS = {
     "ExactMean": (("values",), _mean),
     "Perplexity": (("values",), _perplexity),
     "MaskedAccuracy": (("labels", "logits"), _accuracy),
     "SequenceAccuracy": (("labels", "logits"), _sequence_accuracy),
+    "RecallAtK": (RANKED, _ranked(_recall_at_2), {"k": 2}),
+    "MeanReciprocalRank": (RANKED, _ranked(_reciprocal_rank)),
+    "NDCG": (RANKED, _ranked(_ndcg)),
 }
 
 
+def _made(metric, **arguments):
+    for needed in METRICS[metric][2:]:
+        arguments.update(needed)
+    return getattr(ll.metrics, metric)(**arguments)
+
+
 def _fed(name, data, slices):
-    metric = getattr(ll.metrics, name)()
+    metric = _made(name)
     for rows in slices:
         tensors = [data[n][rows] for n in METRICS[name][0]]
         metric.update_state(*tensors, sample_weight=data["weights"][rows])
@@ -101,15 +148,15 @@ def test_garbage_at_weight_zero(name, data):
     data["values"][nothing] = float("nan")
     data["logits"][nothing] = float("nan")
     data["labels"][nothing] = -1
+    data["targets"][nothing] = float("nan")
+    data["scores"][nothing] = float("inf")
     assert float(_fed(name, data, [slice(None)]).result()) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("ExactMean", 0), ("Perplexity", 1), ("MaskedAccuracy", 0), ("SequenceAccuracy", 0)],
-)
-def test_nothing_counted(name, expected, data):
+@pytest.mark.parametrize("name", METRICS)
+def test_nothing_counted(name, data):
     """Before the first update, after a reset, and where all weights are 0."""
+    expected = 1 if name == "Perplexity" else 0
     metric = _fed(name, data, [slice(None)])
     metric.reset_state()
     assert float(metric.result()) == expected
@@ -162,7 +209,7 @@ def test_large_labels_are_compared_as_integers():
 @pytest.mark.parametrize("name", METRICS)
 def test_configuration_survives_json(name):
     """A metric comes back from plain data with its class, name and dtype."""
-    metric = getattr(ll.metrics, name)(name="mine")
+    metric = _made(name, name="mine")
     written = json.dumps(keras.saving.serialize_keras_object(metric))
     loaded = keras.saving.deserialize_keras_object(json.loads(written))
     assert type(loaded) is type(metric)

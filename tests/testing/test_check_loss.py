@@ -1,6 +1,7 @@
 """`check_loss` itself: its report, its errors, and subjects of other shapes than usual."""
 
 import pathlib
+import typing
 
 import numpy as np
 import pytest
@@ -167,3 +168,34 @@ def test_needs_no_test_runner():
     """The suite is for users too, who may have no pytest."""
     folder = pathlib.Path(losslayer.testing.__file__).parent
     assert not any("pytest" in path.read_text() for path in folder.glob("*.py"))
+
+
+class Pairs(ll.LossLayer):
+    """For each row the mean product with those that a matrix names."""
+
+    couples_examples = True
+    axes: typing.ClassVar[dict] = {"x": "batch", "pairs": "batch batch"}
+    forgets_columns = False
+
+    def values(self, x, pairs, *, counts=None):
+        if counts is not None and not self.forgets_columns:
+            pairs = pairs & ops.expand_dims(counts, 0)
+        pairs = ops.cast(pairs, x.dtype)
+        return x * ops.matmul(pairs, x) / (1 + ops.sum(pairs, axis=1))
+
+
+class ForgetsColumns(Pairs):
+    """Reads what a matrix says about examples that are masked."""
+
+    forgets_columns = True
+
+
+@pytest.mark.parametrize("check", ["garbage", "masking", "permutation", "unknown_sizes"])
+def test_a_matrix_of_pairs_has_the_batch_twice(check):
+    """Its rows and columns are examples: permuted, left out, spoiled and cut together."""
+    random = np.random.default_rng(0)
+    inputs = {"x": random.normal(size=6), "pairs": random.uniform(size=(6, 6)) < 0.5}
+    check_loss(Pairs(), inputs, only=[check])
+    if check in ("garbage", "masking"):
+        with pytest.raises(AssertionError, match=f"\n  {check}: "):
+            check_loss(ForgetsColumns(), inputs, only=[check])

@@ -1,5 +1,6 @@
 """Losses over classes."""
 
+import math
 import typing
 
 from keras import ops
@@ -7,6 +8,7 @@ from keras import ops
 from losslayer.core import check
 from losslayer.core.errors import refuse
 from losslayer.core.layer import LossLayer
+from losslayer.losses.similarity import direction, length
 
 
 class Focal(LossLayer):
@@ -74,6 +76,78 @@ class Focal(LossLayer):
             return value
         factors = [1.0 - self.alpha, self.alpha] if binary else self.alpha  # type: ignore[operator]
         return ops.take(ops.convert_to_tensor(factors, value.dtype), labels) * value
+
+
+class ArcFace(LossLayer):
+    """Cross entropy of cosines to learned centres, with an angle added to the true class's.
+
+        value = -log( exp(scale * cos(t + margin))
+                      / (exp(scale * cos(t + margin)) + sum over other classes c of
+                         exp(scale * cos(embedding, centre_c))) )
+
+    with `t` the angle between the embedding and the centre of its label. Where `t + margin` is
+    more than pi, cos(t) - margin * sin(margin) stands for its cosine, so that turning away never
+    pays. The centres are weights of this layer, `centres`, one row per class; a model that is used
+    to embed does not hold them. Gradients are finite at all angles.
+
+    Args:
+        classes: Number of classes.
+        margin: The angle, in radians, in [0, pi / 2].
+        scale: > 0; multiplies the cosines.
+
+    Call with:
+        embeddings: `(batch, dim)`, of any length.
+        labels: Integers in [0, classes), `(batch,)`.
+
+    Returns:
+        `(values, weights)`, `(batch,)` each.
+
+    Raises:
+        ArgumentError: an argument is out of its range, or shapes don't match.
+        ArgumentTypeError: `labels` are no integers.
+
+    Example:
+
+    >>> layer = ArcFace(classes=2, margin=0.0, scale=1.0)
+    >>> layer.build([(None, 2), (None,)])
+    >>> layer.set_weights([np.eye(2)])
+    >>> values, weights = layer(np.array([[3.0, 0.0]]), np.array([0]))
+    >>> print(keras.ops.convert_to_numpy(values).round(4))  # log(1 + exp(-1))
+    [0.3133]
+
+    Source: Deng et al. 2019, ArcFace, arXiv:1801.07698, equation 3.
+    """
+
+    axes: typing.ClassVar[dict] = {"embeddings": "batch dim", "labels": "batch"}
+    integers = ("labels",)
+    tables: typing.ClassVar[dict] = {"labels": "classes"}
+
+    def __init__(self, classes, margin=0.5, scale=64.0, **kwargs):
+        super().__init__(**kwargs)
+        self.classes = check.whole(self, "classes", classes, at_least=2)
+        self.margin = check.number(self, "margin", margin, at_least=0, at_most=math.pi / 2)
+        self.scale = check.number(self, "scale", scale, above=0)
+
+    def build(self, tensors_shape):
+        """Make the centres."""
+        shape = (self.classes, tensors_shape[0][-1])
+        self.centres = self.add_weight(shape, initializer="glorot_uniform", name="centres")
+
+    def values(self, embeddings, labels):
+        """Cross entropy of each example."""
+        own, centres = direction(embeddings), direction(ops.convert_to_tensor(self.centres))
+        centre = ops.take(centres, labels, axis=0)
+        cosine = ops.sum(own * centre, axis=-1)
+        # Of unit vectors at an angle t. That of sqrt(1 - cos^2) would have no gradient at 0 or pi,
+        # and few correct digits near them.
+        sine = length(own - centre) * length(own + centre) / 2
+        shifted = cosine * math.cos(self.margin) - sine * math.sin(self.margin)
+        turned = cosine - self.margin * math.sin(self.margin)
+        target = ops.where(cosine > -math.cos(self.margin), shifted, turned)
+        labelled = ops.one_hot(labels, self.classes, dtype="bool")
+        logits = self.scale * ops.matmul(own, ops.transpose(centres))
+        others = ops.logsumexp(ops.where(labelled, -float("inf"), logits), axis=-1)
+        return -ops.log_sigmoid(self.scale * target - others)
 
 
 def logit_of(logits, labels):

@@ -1,4 +1,4 @@
-"""How near two vectors are: plain layers that losses build on."""
+"""How near two vectors are, or how far: plain layers that losses build on."""
 
 import keras
 from keras import ops
@@ -34,10 +34,45 @@ class CosineSimilarity(keras.layers.Layer):
         return ops.sum(direction(a) * direction(b), axis=-1)
 
 
+@keras.saving.register_keras_serializable(package="losslayer")
+class EuclideanDistance(keras.layers.Layer):
+    """The distance of two points, a plain layer.
+
+        distance(a, b) = |a - b|
+
+    The gradient where they are equal is 0 on every backend (of the square root it would be NaN).
+
+    Call with `a` and `b`, `(..., dim)` each, broadcastable to each other; returns `(...)`,
+    smaller is nearer.
+
+    Example:
+
+    >>> float(EuclideanDistance()(np.array([3.0, 4.0]), np.array([0.0, 0.0])))
+    5.0
+    """
+
+    def __init__(self, *, name=None, dtype=None, **kwargs):
+        super().__init__(name=name, dtype=dtype or sum_dtype(), **kwargs)
+
+    def call(self, a, b):
+        """The distance along the last axis."""
+        return length(a - b)
+
+
 def direction(vector):
     """`vector` at length 1, or 0 where it has (nearly) no length."""
-    squared = ops.sum(ops.square(vector), axis=-1, keepdims=True)
-    long_enough = squared > _TINY
+    size = length(vector, keepdims=True)
+    some = size > 0
+    return ops.where(
+        some, vector / ops.where(some, size, ops.ones_like(size)), ops.zeros_like(vector)
+    )
+
+
+def length(vector, keepdims=False):
+    """The length of `vector`, 0 with gradient 0 where it has (nearly) none."""
+    squared = ops.sum(ops.square(vector), axis=-1, keepdims=keepdims)
+    some = squared > _TINY
     # `where` on the way in too: the gradient of the square root at 0 would be 0 * inf.
-    length = ops.sqrt(ops.where(long_enough, squared, ops.ones_like(squared)))
-    return ops.where(long_enough, vector / length, ops.zeros_like(vector))
+    return ops.where(
+        some, ops.sqrt(ops.where(some, squared, ops.ones_like(squared))), ops.zeros_like(squared)
+    )

@@ -26,7 +26,7 @@ def garbage(subject):
                 for name, slope in subject.gradient(spoiled, **weights).items():
                     finite(f"gradient by `{name}` {what}", slope)
                     close(f"gradient by `{name}` {what}", slope, expected_gradient[name])
-                    keep = subject.reach(mask, subject.arrays[name])
+                    keep = subject.reach(mask, name)
                     outside = slope[~np.broadcast_to(keep, slope.shape)]
                     zero(f"gradient by `{name}` at weight 0 {what}", outside)
 

@@ -44,7 +44,7 @@ def unknown_sizes(subject):
     *_, mask = subject.masks()
     for batch, time in ((None, None), (-1, -1), (-1, None)):
         shared = {n: subject.shared(a) for n, a in subject.arrays.items()}
-        cut = {n: a[:batch] if shared[n] else a for n, a in subject.arrays.items()}
+        cut = subject.rows(slice(batch))
         cut = {n: a[:, :time] if shared[n] > 1 else a for n, a in cut.items()}
         which = mask[:batch, :time] if mask.ndim > 1 else mask[:batch]
         found = run([*map(ops.convert_to_tensor, cut.values()), ops.convert_to_tensor(which)])

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from losslayer import backend
+from losslayer.core import check as rules
 from losslayer.core.errors import refuse
 from losslayer.core.layer import tensor_signature
 from losslayer.core.reduction import mean, total_and_weight
@@ -135,8 +136,18 @@ class Subject:
 
     def rows(self, index, arrays=None):
         """The examples at `index`."""
-        arrays = self.arrays if arrays is None else arrays
-        return {n: a[index] if self.shared(a) else a for n, a in arrays.items()}
+        taken = dict(self.arrays if arrays is None else arrays)
+        for name in taken:
+            for axis in self.batch_axes(name):
+                taken[name] = taken[name][(slice(None),) * axis + (index,)]
+        return taken
+
+    def batch_axes(self, name):
+        """Which axes of an input are the batch's: the first, and others that are declared so."""
+        array, spec = self.arrays[name], self.layer.axes.get(name, "...")
+        declared = rules.words(spec, array.ndim) or ()
+        more = [axis for axis, word in enumerate(declared) if axis and word == "batch"]
+        return ([0] if self.shared(array) else []) + more
 
     def cut(self, row, length):
         """One example alone, with only its first `length` positions."""
@@ -162,17 +173,21 @@ class Subject:
         """The inputs with garbage wherever the mask is False."""
         spoiled = {}
         for name, array in self.arrays.items():
-            keep = np.broadcast_to(self.reach(mask, array), array.shape)
+            keep = np.broadcast_to(self.reach(mask, name), array.shape)
             spoiled[name] = np.where(keep, array, real if _is_float(array) else integer).astype(
                 array.dtype
             )
         return spoiled
 
-    def reach(self, mask, array):
+    def reach(self, mask, name):
         """The mask with the axes that it shares with an input; True for one that has no batch."""
+        array, rows = self.arrays[name], mask.reshape(len(mask), -1).any(axis=1)
         for _ in range(mask.ndim - self.shared(array)):
             mask = mask.any(axis=-1)
-        return mask.reshape(mask.shape + (1,) * (array.ndim - mask.ndim))
+        mask = mask.reshape(mask.shape + (1,) * (array.ndim - mask.ndim))
+        for axis in self.batch_axes(name)[1:]:
+            mask = mask & np.expand_dims(rows, [i for i in range(array.ndim) if i != axis])
+        return mask
 
     def _elements(self):
         try:
@@ -229,9 +244,11 @@ def _in(dtype, config):
 def named_input(subject, name, unknown_sizes=False):
     """A `keras.Input` for an example input, or for "mask"; with unknown sizes where it may have."""
     if name == "mask":
-        shape, shared, dtype = subject.elements[:2], 2, "bool"
+        shape, shared, dtype, more = subject.elements[:2], 2, "bool", []
     else:
         array = subject.arrays[name]
         shape, shared, dtype = array.shape, subject.shared(array), str(array.dtype)
-    known = [None if axis < (shared if unknown_sizes else 1) else s for axis, s in enumerate(shape)]
+        more = subject.batch_axes(name)
+    unknown = [*range(shared), *more] if unknown_sizes else [0]
+    known = [None if axis in unknown else size for axis, size in enumerate(shape)]
     return keras.Input(batch_shape=known if shared else shape, dtype=dtype, name=name)
