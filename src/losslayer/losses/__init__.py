@@ -4,6 +4,7 @@
     in_batch     InBatchNegatives(temperature)
     similarity   CosineSimilarity, a plain layer
     sequence     SequenceCrossEntropy(label_smoothing, per), LinearCrossEntropy(head)
+    crf          CRF(tags, constraints), allowed_transitions(tags, scheme)
     classification   Focal(gamma, alpha)
     latent       KLDivergence()
     from_keras   FromKeras(loss), identity
@@ -12,6 +13,7 @@ Each takes tensors of a graph and gives the pair `(values, weights)`; see `lossl
 """
 
 from losslayer.losses.classification import Focal
+from losslayer.losses.crf import CRF, allowed_transitions
 from losslayer.losses.from_keras import FromKeras, identity
 from losslayer.losses.in_batch import InBatchNegatives
 from losslayer.losses.latent import KLDivergence
@@ -20,6 +22,7 @@ from losslayer.losses.similarity import CosineSimilarity
 from losslayer.losses.triplet import TripletMargin
 
 __all__ = [
+    "CRF",
     "CosineSimilarity",
     "Focal",
     "FromKeras",
@@ -28,5 +31,6 @@ __all__ = [
     "LinearCrossEntropy",
     "SequenceCrossEntropy",
     "TripletMargin",
+    "allowed_transitions",
     "identity",
 ]

@@ -9,7 +9,7 @@ from losslayer import kernels
 from losslayer.core import check
 from losslayer.core.errors import ArgumentTypeError, refuse
 from losslayer.core.layer import LossLayer
-from losslayer.core.reduction import like, mean, refuse_unlike
+from losslayer.core.reduction import like, mean, mean_of_counted, refuse_unlike
 from losslayer.losses.classification import logit_of
 
 
@@ -68,9 +68,8 @@ class SequenceCrossEntropy(LossLayer):
         """Per sequence: the mean over its tokens, and their mean weight."""
         if self.per == "token":
             return values, weights
-        counted = ops.sum(ops.cast(ops.not_equal(weights, 0), values.dtype), axis=1)
         total = ops.sum(weights, axis=1)
-        return mean(ops.sum(values * weights, axis=1), total), mean(total, counted)
+        return mean(ops.sum(values * weights, axis=1), total), mean_of_counted(weights)
 
 
 class LinearCrossEntropy(LossLayer):
