@@ -9,7 +9,7 @@ from keras import ops
 from losslayer.core import check
 from losslayer.core.errors import refuse
 from losslayer.core.layer import LossLayer
-from losslayer.core.reduction import at_least_float32
+from losslayer.core.reduction import at_least_float32, expand
 from losslayer.core.tags import SCHEMES, parsed
 from losslayer.kernels import crf as kernels
 
@@ -77,6 +77,7 @@ class CRF(LossLayer):
     def build(self, tensors_shape):
         """Make the learned scores."""
         logits = tuple(tensors_shape[0])
+        check.axes(self, self.axes, {"logits": logits})
         if logits[-1] != self.tags:
             refuse(self, "logits", f"have {self.tags} scores in the last axis, as `tags`", logits)
         for name, shape in (
@@ -123,7 +124,7 @@ class CRF(LossLayer):
         Returns:
             int32, `(batch, time)`: -1 where the mask is False.
         """
-        return Chain(self, "tags")(logits, mask=mask)
+        return self((logits,), mask=mask, output="tags")[0]
 
     def marginals(self, logits, mask=None):
         """The probability of each tag at each position, given the whole sequence.
@@ -135,7 +136,32 @@ class CRF(LossLayer):
         Returns:
             `(batch, time, tag)`: sums to 1 over the tags, and is 0 where the mask is False.
         """
-        return Chain(self, "marginals")(logits, mask=mask)
+        return self((logits,), mask=mask, output="marginals")[0]
+
+    def __call__(self, *tensors, mask=None, output=None, **named):
+        """As any loss layer; `decode` and `marginals` apply it to logits alone, for an `output`.
+
+        So it is one layer, with its learned scores, in the graph and in the file.
+        """
+        if output is None:
+            return super().__call__(*tensors, mask=mask, **named)
+        mask = np.asarray(mask) if isinstance(mask, (list, tuple)) else mask
+        return keras.layers.Layer.__call__(self, *tensors, mask=mask, output=output)
+
+    def call(self, tensors, mask=None, sample_weight=None, tensors_mask=None, output=None):
+        """The loss, or what `decode` and `marginals` give."""
+        if output is None:
+            return super().call(tensors, mask, sample_weight, tensors_mask)
+        logits = at_least_float32(tensors[0])
+        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
+        if mask is None:
+            mask = ops.ones_like(logits[..., 0], dtype="bool")
+        positions = expand(ops.cast(mask, "bool"), 2)
+        positions = ops.broadcast_to(positions, ops.shape(logits)[:2])
+        logits = ops.where(ops.expand_dims(positions, -1), logits, ops.zeros_like(logits))
+        function = kernels.viterbi if output == "tags" else kernels.marginals
+        # Two tensors, as the loss has: Keras counts on it that all calls of a layer have as many.
+        return function(logits, *self.scores(), positions), positions
 
     def _checked(self, constraints):
         size = self.tags + 1
@@ -147,54 +173,6 @@ class CRF(LossLayer):
             rule = f"be booleans of the shape {(size, size)}, from and to, or None"
             refuse(self, "constraints", rule, constraints)
         return tuple(map(tuple, found.tolist()))
-
-
-@keras.saving.register_keras_serializable(package="losslayer")
-class Chain(keras.layers.Layer):
-    """What a model predicts by a `CRF`: made by its `decode` and `marginals`.
-
-    Args:
-        crf: The `CRF`, whose learned scores are used.
-        output: "tags" or "marginals".
-    """
-
-    def __init__(self, crf, output, **kwargs):
-        super().__init__(**{"dtype": crf.dtype_policy, **kwargs})
-        self.crf, self.output_kind = crf, output
-
-    def build(self, logits_shape):
-        """Give the CRF its scores, if it has none yet."""
-        if not self.crf.built:
-            self.crf.build((logits_shape,))
-        self.built = True
-
-    def call(self, logits, mask=None):
-        """Tags `(batch, time)`, or marginals `(batch, time, tag)`."""
-        check.axes(self.crf, self.crf.axes, {"logits": logits.shape})
-        logits = at_least_float32(logits)
-        if mask is None:
-            positions = ops.ones_like(logits[..., 0], dtype="bool")
-        else:
-            mask = ops.cast(mask, "bool")
-            mask = mask if len(mask.shape) > 1 else ops.expand_dims(mask, 1)
-            positions = ops.broadcast_to(mask, ops.shape(logits)[:2])
-        logits = ops.where(ops.expand_dims(positions, -1), logits, 0.0)
-        function = kernels.viterbi if self.output_kind == "tags" else kernels.marginals
-        return function(logits, *self.crf.scores(), positions)
-
-    def compute_mask(self, logits, mask=None):
-        """None: the tags say themselves what doesn't count."""
-        return None
-
-    def get_config(self):
-        """The CRF, and which output."""
-        crf = keras.saving.serialize_keras_object(self.crf)
-        return {**super().get_config(), "crf": crf, "output": self.output_kind}
-
-    @classmethod
-    def from_config(cls, config):
-        """A layer from what `get_config` returned."""
-        return cls(**{**config, "crf": keras.saving.deserialize_keras_object(config["crf"])})
 
 
 def allowed_transitions(tags, scheme):
