@@ -53,6 +53,7 @@ class Settings:
     layers: int = 1
     dropout: float = 0.5  # of the LSTM's input and output
     feature_dropout: float = 0.5  # of n-gram features
+    unknown: float = 0.0  # share of embeddings that are dropped as a whole
     least: int = 2  # how often what has an embedding must occur in training
     least_feature: int = 2
     embedding: int = 100  # of words, characters and their bigrams
@@ -118,10 +119,15 @@ def conll2000(folder, arguments):
 def ud_chinese(folder, arguments):
     """Words of Chinese: a tag for each character."""
     dictionary = Dictionary() if arguments.dictionary else None
+    read = {s: blocks(folder / "ud_chinese_cws" / f"{s}.conll.gz") for s in SPLITS}
+    lexicon = collections.Counter(w for b in read["train"] for w in {line[1] for line in b})
 
-    def sentence(block):
+    def sentence(block, split):
         words = [line[1] for line in block]
-        tags = [t for w in words for t in ("S" if len(w) == 1 else f"B{'M' * (len(w) - 2)}E")]
+        # What other sentences of the training data hold: its own words would give it away.
+        own = set(words) if split == "train" else ()
+        known = {w: lexicon[w] > (w in own) for w in lexicon.keys() & substrings("".join(words))}
+        tags = [t for w in words for t in tags_of(w)]
         characters = list("".join(words))
         kinds = [
             "9" if c.isdigit() else "a" if c.isascii() and c.isalpha() else "." if not c.isalpha()
@@ -136,17 +142,36 @@ def ud_chinese(folder, arguments):
         places = [(-2,), (-1,), (0,), (1,), (2,), (-2, -1), (-1, 0), (0, 1), (1, 2), (-1, 1)]
         features = [window(characters, *p) for p in [*places, (-1, 0, 1), (-2, -1, 0), (0, 1, 2)]]
         features += [window(kinds, *p) for p in ((-1, 0, 1), (-2, -1, 0, 1, 2))]
+        said = places_of(characters, known)
         if dictionary is not None:
-            said = dictionary(characters)
-            embedded.update(said)
-            features += [window(said["cut"], *p) for p in ((0,), (-1, 0), (0, 1), (-1, 0, 1))]
-            together = ["".join(x) for x in zip(*said.values())]
-            features += [together, window(together, 0, 1), window(together, -1, 0)]
-            features += [[a + b for a, b in zip(together, characters)]]
+            said.update({f"dictionary_{n}": v for n, v in dictionary(characters).items()})
+        embedded.update(said)
+        for names in (["begins", "ends"], ["begins", "ends", "inside"], list(said)):
+            together = ["".join(x) for x in zip(*(said[n] for n in names))]
+            features += [window(together, *p) for p in ((0,), (-1, 0), (0, 1))]
         return characters, embedded, features, tags
 
-    read = {s: blocks(folder / "ud_chinese_cws" / f"{s}.conll.gz") for s in SPLITS}
-    return {s: [sentence(b) for b in read[s]] for s in SPLITS}, "BMES"
+    return {s: [sentence(b, s) for b in read[s]] for s in SPLITS}, "BMES"
+
+
+def substrings(text, longest=6):
+    """All strings of at least two characters in it."""
+    return {text[i : i + n] for n in range(2, longest + 1) for i in range(len(text) - n + 1)}
+
+
+def places_of(characters, known, longest=6):
+    """Of each character, how long the longest known word is that begins, ends, goes on there."""
+    text = "".join(characters)
+    begins, ends, inside = ([1] * len(text) for _ in range(3))
+    for first in range(len(text)):
+        for size in range(2, min(longest, len(text) - first) + 1):
+            if known.get(text[first : first + size]):
+                begins[first] = max(begins[first], size)
+                ends[first + size - 1] = max(ends[first + size - 1], size)
+                for place in range(first + 1, first + size - 1):
+                    inside[place] = max(inside[place], size)
+    found = {"begins": begins, "ends": ends, "inside": inside}
+    return {name: list(map(str, values)) for name, values in found.items()}
 
 
 class Dictionary:
@@ -157,23 +182,19 @@ class Dictionary:
 
         jieba.setLogLevel("ERROR")
         jieba.initialize()
-        self.cut = jieba.lcut
-        self.words = {w for w, count in jieba.dt.FREQ.items() if count}
+        self.cut, self.known = jieba.lcut, jieba.dt.FREQ
 
     def __call__(self, characters):
-        text, longest = "".join(characters), 6
-        begins, ends, inside = ([1] * len(text) for _ in range(3))
-        for first in range(len(text)):
-            for size in range(2, min(longest, len(text) - first) + 1):
-                if text[first : first + size] in self.words:
-                    begins[first] = max(begins[first], size)
-                    ends[first + size - 1] = max(ends[first + size - 1], size)
-                    for place in range(first + 1, first + size - 1):
-                        inside[place] = max(inside[place], size)
-        cut = [t for w in self.cut(text) for t in ("S" if len(w) == 1 else f"B{'M' * (len(w) - 2)}E")]
-        plain = [t for w in self.cut(text, HMM=False) for t in ("S" if len(w) == 1 else f"B{'M' * (len(w) - 2)}E")]
-        found = {"cut": cut, "plain": plain, "begins": begins, "ends": ends, "inside": inside}
-        return {name: [str(v) for v in values] for name, values in found.items()}
+        text = "".join(characters)
+        ways = {"cut": self.cut(text), "plain": self.cut(text, HMM=False)}
+        return {
+            **places_of(characters, self.known),
+            **{name: [t for w in words for t in tags_of(w)] for name, words in ways.items()},
+        }
+
+
+def tags_of(word):
+    return "S" if len(word) == 1 else f"B{'M' * (len(word) - 2)}E"
 
 
 TASKS = {"conll2000": conll2000, "ud_chinese": ud_chinese}
@@ -236,7 +257,8 @@ def build(task, settings):
     for name, ids in task.ids.items():
         large = name in ("word", "character", "before", "after")
         dim = settings.embedding if large else 32 if len(ids) > 20 else 8
-        parts.append(keras.layers.Embedding(len(ids) + 2, dim, name=f"of_{name}")(inputs[name]))
+        part = keras.layers.Embedding(len(ids) + 2, dim, name=f"of_{name}")(inputs[name])
+        parts.append(keras.layers.Dropout(settings.unknown, (None, None, 1))(part))
     if "word" in task.ids and settings.letters:
         spelled = ops.take(task.spelling, inputs["form"], axis=0)
         read = keras.layers.Embedding(task.letters, 30, name="of_letters")(spelled)

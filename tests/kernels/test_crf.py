@@ -112,8 +112,8 @@ def test_padding_compiles_once(name):
 
 
 def test_long_sequence():
-    """Nothing overflows or drifts over 2,000 positions with scores in the thousands."""
-    given = example(batch=3, time=2000)
+    """Nothing overflows or drifts over 300 positions with scores in the thousands."""
+    given = example(batch=3, time=300)
     given["logits"] *= 1e3
     given = {n: a.astype("float32" if n != "positions" else "bool") for n, a in given.items()}
     shares = run(crf.marginals, given)

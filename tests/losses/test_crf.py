@@ -103,12 +103,10 @@ def test_holes_are_removed():
     expected, _ = crf(scores[:, kept], labels[:, kept])
     np.testing.assert_allclose(*map(ops.convert_to_numpy, (value, expected)), rtol=1e-5)
     assert ops.convert_to_numpy(weight) == [1]
-    found, alone = crf.decode(scores, mask), crf.decode(scores[:, kept])
-    np.testing.assert_array_equal(*map(ops.convert_to_numpy, (found[:, kept], alone)))
-    shares, alone = crf.marginals(scores, mask), crf.marginals(scores[:, kept])
-    np.testing.assert_allclose(
-        ops.convert_to_numpy(shares)[:, kept], ops.convert_to_numpy(alone), rtol=1e-4, atol=1e-6
-    )
+    for function in (crf.decode, crf.marginals):
+        found, alone = function(scores, mask), function(scores[:, kept])
+        found, alone = (ops.convert_to_numpy(t) for t in (found, alone))
+        np.testing.assert_allclose(found[:, kept], alone, rtol=1e-4, atol=1e-6)
 
 
 def test_garbage_where_nothing_counts():
@@ -162,9 +160,9 @@ def data():
 def test_trains_saves_and_loads(tmp_path):
     """Tags need no labels; the file holds the learned scores once, and they train on for both."""
     model = tagger()
-    model.compile(keras.optimizers.Adam(0.1))
+    model.compile(keras.optimizers.Adam(0.05))
     x, y = data()
-    history = model.fit(x, y, epochs=10, verbose=0).history
+    history = model.fit(x, y, epochs=30, verbose=0).history
     assert history["f1"][-1] > 0.95
     best, shares = model.predict(x, verbose=0)
     np.testing.assert_array_equal(best, np.where(x, y, -1))
@@ -173,11 +171,12 @@ def test_trains_saves_and_loads(tmp_path):
     loaded = keras.saving.load_model(tmp_path / "m.keras")
     assert len(loaded.weights) == len(model.weights)
     np.testing.assert_allclose(loaded.predict(x, verbose=0)[1], shares, rtol=1e-4, atol=1e-6)
-    for either in (model, loaded):
-        either.fit(x, y, epochs=3, shuffle=False, verbose=0)
+    y = np.where(x, y % 4 + 1, y)  # something else to learn
+    more = [m.fit(x, y, epochs=3, shuffle=False, verbose=0).history["nll"] for m in (model, loaded)]
+    assert more[0] == pytest.approx(more[1], rel=1e-4)
     found = [m.predict(x, verbose=0)[1] for m in (model, loaded)]
-    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
-    assert np.abs(found[0] - shares).max() > 1e-4
+    np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-5)
+    assert np.abs(found[0] - shares).max() > 1e-2
 
 
 def test_inference_file(tmp_path):

@@ -24,6 +24,8 @@ def data():
         "weights": random.integers(0, 3, (ROWS, 5)).astype("float32"),
         "logits": random.normal(size=(ROWS, 5, 7)).astype("float32"),
         "labels": random.integers(0, 7, (ROWS, 5)),
+        "true": random.integers(0, 3, (ROWS, 5)),
+        "tags": random.integers(0, 3, (ROWS, 5)),
     }
 
 
@@ -44,8 +46,32 @@ def _accuracy(data):
     return right / math.fsum(data["weights"].ravel())
 
 
+def _chunk_f1(data):
+    sets = []
+    for name in ("true", "tags"):
+        found = set()
+        for row in range(ROWS):
+            last = None  # the first place of the chunk that a tag may go on with
+            kept = [t for t, w in zip(data[name][row], data["weights"][row]) if w]
+            for place, tag in enumerate(kept):
+                if tag == 0:
+                    last = None
+                elif tag == 1 or last is None:
+                    last = place
+                if tag:
+                    found.discard((row, last, place - 1))
+                    found.add((row, last, place))
+        sets.append(found)
+    true, predicted = sets
+    return 2 * len(true & predicted) / (len(true) + len(predicted))
+
+
+MADE = {"ChunkF1": {"tags": ["O", "B", "I"]}}
+
+
 # Each metric: how it is fed, and what it must say.
 METRICS = {
+    "ChunkF1": (("true", "tags"), _chunk_f1),
     "ExactMean": (("values",), _mean),
     "Perplexity": (("values",), _perplexity),
     "MaskedAccuracy": (("labels", "logits"), _accuracy),
@@ -53,7 +79,7 @@ METRICS = {
 
 
 def _fed(name, data, slices):
-    metric = getattr(ll.metrics, name)()
+    metric = getattr(ll.metrics, name)(**MADE.get(name, {}))
     for rows in slices:
         tensors = [data[n][rows] for n in METRICS[name][0]]
         metric.update_state(*tensors, sample_weight=data["weights"][rows])
@@ -82,12 +108,13 @@ def test_garbage_at_weight_zero(name, data):
     nothing = data["weights"] == 0
     data["values"][nothing] = float("nan")
     data["logits"][nothing] = float("nan")
-    data["labels"][nothing] = -1
+    for name_of_ids in ("labels", "true", "tags"):
+        data[name_of_ids][nothing] = -1
     assert float(_fed(name, data, [slice(None)]).result()) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("ExactMean", 0), ("Perplexity", 1), ("MaskedAccuracy", 0)]
+    ("name", "expected"), [("ChunkF1", 0), ("ExactMean", 0), ("Perplexity", 1), ("MaskedAccuracy", 0)]
 )
 def test_nothing_counted(name, expected, data):
     """Before the first update, after a reset, and where all weights are 0."""
@@ -143,7 +170,7 @@ def test_large_labels_are_compared_as_integers():
 @pytest.mark.parametrize("name", METRICS)
 def test_configuration_survives_json(name):
     """A metric comes back from plain data with its class, name and dtype."""
-    metric = getattr(ll.metrics, name)(name="mine")
+    metric = getattr(ll.metrics, name)(**MADE.get(name, {}), name="mine")
     written = json.dumps(keras.saving.serialize_keras_object(metric))
     loaded = keras.saving.deserialize_keras_object(json.loads(written))
     assert type(loaded) is type(metric)
