@@ -46,6 +46,8 @@ LETTERS = 16  # of a word that the convolution reads: its first and its last hal
 
 @dataclasses.dataclass
 class Settings:
+    """What may be set by --set."""
+
     epochs: int = 20
     tokens: int = 1024  # in a batch
     rate: float = 2e-3
@@ -185,6 +187,7 @@ class Dictionary:
         self.cut, self.known = jieba.lcut, jieba.dt.FREQ
 
     def __call__(self, characters):
+        """For each character, columns of what is said of it, by name."""
         text = "".join(characters)
         ways = {"cut": self.cut(text), "plain": self.cut(text, HMM=False)}
         return {
@@ -215,7 +218,8 @@ class Task:
         self.tags = sorted({tag for part in splits.values() for s in part for tag in s[3]})
         numbers = {tag: i for i, tag in enumerate(self.tags)}
         self.ids = {
-            column: numbered((s[1][column] for s in train), settings.least) for column in train[0][1]
+            column: numbered((s[1][column] for s in train), settings.least)
+            for column in train[0][1]
         }
         self.feature_ids: list = []
         first = 2
@@ -296,14 +300,16 @@ def trained(task, settings, seed, report):
     keras.utils.set_random_seed(seed)
     model = build(task, settings)
     longest = max(len(row) for split in SPLITS for row in task.columns[split]["form"])
-    bounds = [b for b in (16, 32, 48, 80, 128) if b < longest] + [-(-longest // 16) * 16]
+    bounds = [b for b in (24, 40, 64, 112) if b < longest] + [-(-longest // 16) * 16]
     data = {
         split: TokenBatches(
             task.columns[split], max(settings.tokens, bounds[-1]), bounds=bounds, seed=seed
         )
         for split in SPLITS
     }
-    rate = keras.optimizers.schedules.CosineDecay(settings.rate, settings.epochs * len(data["train"]))
+    rate = keras.optimizers.schedules.CosineDecay(
+        settings.rate, settings.epochs * len(data["train"])
+    )
     model.compile(keras.optimizers.Adam(rate, global_clipnorm=settings.clip))
     for epoch in range(settings.epochs):
         started = time.perf_counter()

@@ -86,6 +86,15 @@ def test_holes_are_removed():
     assert ours("f1", "BIO", (labels, tags, rows)) == pytest.approx(expected, rel=1e-6)
 
 
+def test_numbers_of_no_tag():
+    """They are outside of all chunks, as "O" is."""
+    labels, tags, mask = example("BIO", 2)
+    expected = theirs("f1", "BIO", labels, tags, mask)
+    other = np.where(np.arange(9) % 2, -1, 99)
+    found = ours("f1", "BIO", (labels, np.where(tags == 0, other, tags), mask))
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
 def test_compiled():
     """In a compiled graph as well, once for all masks."""
     metric = ll.metrics.ChunkF1(SCHEMES["BIO"])

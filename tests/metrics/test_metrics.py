@@ -114,7 +114,8 @@ def test_garbage_at_weight_zero(name, data):
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("ChunkF1", 0), ("ExactMean", 0), ("Perplexity", 1), ("MaskedAccuracy", 0)]
+    ("name", "expected"),
+    [("ChunkF1", 0), ("ExactMean", 0), ("Perplexity", 1), ("MaskedAccuracy", 0)],
 )
 def test_nothing_counted(name, expected, data):
     """Before the first update, after a reset, and where all weights are 0."""

@@ -9,6 +9,7 @@ from keras import ops
 from losslayer.core import check
 from losslayer.core.errors import refuse
 from losslayer.core.layer import LossLayer
+from losslayer.core.positions import moved_together
 from losslayer.core.reduction import at_least_float32, expand
 from losslayer.core.tags import SCHEMES, parsed
 from losslayer.kernels import crf as kernels
@@ -93,11 +94,11 @@ class CRF(LossLayer):
         labels = ops.cast(labels, "int32")
         if positions is None:
             positions = ops.ones_like(labels, dtype="bool")
-        transitions, start, end = scores = self.scores()
-        total = kernels.log_partition(logits, *scores, positions)
+        transitions, start, end = self.scores()
+        total = kernels.log_partition(logits, transitions, start, end, positions)
         chosen = ops.take_along_axis(logits, ops.expand_dims(labels, -1), axis=-1)[..., 0]
         total = total - ops.sum(ops.where(positions, chosen, 0.0), axis=1)
-        labels, positions = _moved_together(labels, positions)
+        positions, labels = moved_together(positions, labels)
         ends = ops.logical_and(positions, ops.logical_not(_shifted(positions)))
         pairs = labels[:, :-1] * self.tags + labels[:, 1:]
         steps = ops.take(ops.reshape(transitions, (-1,)), pairs)
@@ -161,7 +162,8 @@ class CRF(LossLayer):
         logits = ops.where(ops.expand_dims(positions, -1), logits, ops.zeros_like(logits))
         function = kernels.viterbi if output == "tags" else kernels.marginals
         # Two tensors, as the loss has: Keras counts on it that all calls of a layer have as many.
-        return function(logits, *self.scores(), positions), positions
+        transitions, start, end = self.scores()
+        return function(logits, transitions, start, end, positions), positions
 
     def _checked(self, constraints):
         size = self.tags + 1
@@ -210,11 +212,3 @@ def allowed_transitions(tags, scheme):
 def _shifted(positions):
     """Whether the next position counts."""
     return ops.concatenate([positions[:, 1:], ops.zeros_like(positions[:, :1])], axis=1)
-
-
-def _moved_together(labels, positions):
-    """Both, with what counts in front."""
-    time = ops.shape(labels)[1]
-    places = ops.arange(time, dtype="int32")
-    order = ops.argsort(ops.where(positions, places, places + time), axis=1)
-    return [ops.take_along_axis(t, order, axis=1) for t in (labels, positions)]

@@ -5,7 +5,8 @@ import numpy as np
 from keras import ops
 
 from losslayer.core import check
-from losslayer.core.reduction import ExactMean
+from losslayer.core.positions import moved_together
+from losslayer.core.reduction import ExactMean, expand
 from losslayer.core.tags import parsed
 
 
@@ -23,7 +24,8 @@ class ChunkF1(ExactMean):
 
     `update_state` takes `labels` and `tags`, integers `(batch, time)`, and as `sample_weight` a
     mask, `(batch, time)` or `(batch,)`. Positions that don't count are as if they were removed; a
-    chunk counts once, whatever the weight. A `CRF` gives `tags` by its `decode`.
+    chunk counts once, whatever the weight. A number that is no tag's, -1 say, is outside of all
+    chunks. A `CRF` gives `tags` by its `decode`.
 
     Args:
         tags: Names of the tags in the order of their numbers: a letter of the scheme, with or
@@ -57,21 +59,17 @@ class ChunkF1(ExactMean):
         """Add the chunks of a batch."""
         labels = ops.cast(ops.convert_to_tensor(labels), "int32")
         tags = ops.cast(ops.convert_to_tensor(tags), "int32")
-        axes = {"labels": "batch time", "tags": "batch time"}
-        check.axes(self, axes, {"labels": labels.shape, "tags": tags.shape})
-        counts = ops.ones_like(labels, dtype="bool")
-        if sample_weight is not None:
-            weights = ops.convert_to_tensor(sample_weight)
-            check.axes(
-                self, {**axes, "sample_weight": "batch [time]"},
-                {"labels": labels.shape, "sample_weight": weights.shape},
-            )  # fmt: skip
-            given = ops.not_equal(weights, ops.zeros_like(weights))
-            counts = ops.logical_and(counts, given if len(given.shape) > 1 else given[:, None])
-        places = ops.arange(ops.shape(labels)[1], dtype="int32")
-        order = ops.argsort(ops.where(counts, places, places + ops.shape(labels)[1]), axis=1)
-        labels, tags = (self._moved_together(t, counts, order) for t in (labels, tags))
-        true, predicted = self._chunks(labels), self._chunks(tags)
+        weights = ops.ones_like(labels) if sample_weight is None else sample_weight
+        weights = ops.convert_to_tensor(weights)
+        check.axes(
+            self,
+            {"labels": "batch time", "tags": "batch time", "sample_weight": "batch [time]"},
+            {"labels": labels.shape, "tags": tags.shape, "sample_weight": weights.shape},
+        )
+        counts = expand(ops.not_equal(weights, ops.zeros_like(weights)), 2)
+        counts = ops.broadcast_to(counts, ops.shape(labels))
+        counts, labels, tags = moved_together(counts, labels, tags)
+        true, predicted = self._chunks(labels, counts), self._chunks(tags, counts)
         right = ops.logical_and(true[0], predicted[0])
         for one, other in zip(true[1:], predicted[1:]):
             right = ops.logical_and(right, ops.equal(one, other))
@@ -83,13 +81,10 @@ class ChunkF1(ExactMean):
         else:
             self.add(right, predicted if self.measure == "precision" else true)
 
-    def _moved_together(self, tags, counts, order):
-        """What counts in front, and behind it the tag that stands for the outside."""
-        tags = ops.where(counts, tags, len(self.tags))
-        return ops.take_along_axis(tags, order, axis=1)
-
-    def _chunks(self, tags):
-        """Of each position: whether a chunk ends there, and that chunk's first position and type."""
+    def _chunks(self, tags, counts):
+        """Whether a chunk ends at each position, that chunk's first position, and its type."""
+        known = ops.logical_and(tags >= 0, tags < len(self.tags))
+        tags = ops.where(ops.logical_and(counts, known), tags, len(self.tags))
         outside = ops.full_like(tags[:, :1], len(self.tags))
         size = len(self.tags) + 1
         before = ops.concatenate([outside, tags[:, :-1]], axis=1)

@@ -179,7 +179,9 @@ class Subject:
             tensors = map(ops.convert_to_tensor, self.arrays.values())
             asked = self.layer._counts(None)
             # One value per sequence: its positions can be masked, too.
-            shape = () if "positions" in asked else tuple(self.layer.values(*tensors, **asked).shape)
+            shape = (
+                () if "positions" in asked else tuple(self.layer.values(*tensors, **asked).shape)
+            )
         except NotImplementedError:  # a layer that writes `call` itself
             shape = self.run()[0].shape
         if shape:
