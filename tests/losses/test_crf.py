@@ -8,7 +8,9 @@ import pytest
 from keras import ops
 
 import losslayer as ll
+from losslayer import backend
 from losslayer.losses import allowed_transitions
+from losslayer.testing.subject import Subject
 
 BIO = ["O", "B-X", "I-X", "B-Y", "I-Y"]
 BMES = ["B", "M", "E", "S"]
@@ -86,7 +88,7 @@ def test_labels_that_are_not_allowed():
     values = ops.convert_to_numpy(crf(scores, labels)[0])
     assert values[0] < 100
     np.testing.assert_allclose(values[1:] / 1e6, [1, 4], rtol=1e-3)
-    subject = ll.testing.subject.Subject(crf, {"logits": scores, "labels": labels})
+    subject = Subject(crf, {"logits": scores, "labels": labels})
     _, slopes = subject.mean_and_slopes(subject.leaves())
     assert all(np.isfinite(slope).all() for slope in slopes)
     alone = ops.convert_to_numpy(crf(scores[:1], labels[:1])[0])
@@ -110,7 +112,7 @@ def test_holes_are_removed():
 
 
 def test_garbage_where_nothing_counts():
-    """NaN there reaches neither tags nor marginals."""
+    """NaN there reaches neither tags nor marginals, nor a gradient through them."""
     crf, mask = layer(), np.arange(6) < np.resize([0, 6, 4], 40)[:, None]
     clean = logits()
     spoiled = np.where(mask[..., None], clean, np.nan)
@@ -119,6 +121,12 @@ def test_garbage_where_nothing_counts():
             *(ops.convert_to_numpy(function(t, mask)) for t in (clean, spoiled))
         )
     assert ops.convert_to_numpy(crf.marginals(spoiled, mask)).sum() == pytest.approx(mask.sum())
+
+    def share(leaves):
+        return ops.sum(crf.marginals(leaves[0], mask)[..., 0])
+
+    _, (slope,) = backend.value_and_gradient(share)([spoiled])
+    assert np.isfinite(slope).all() and np.any(slope) and not slope[~mask].any()
 
 
 def test_other_number_of_tags():

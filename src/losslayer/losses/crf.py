@@ -159,7 +159,6 @@ class CRF(LossLayer):
             mask = ops.ones_like(logits[..., 0], dtype="bool")
         positions = expand(ops.cast(mask, "bool"), 2)
         positions = ops.broadcast_to(positions, ops.shape(logits)[:2])
-        logits = ops.where(ops.expand_dims(positions, -1), logits, ops.zeros_like(logits))
         function = kernels.viterbi if output == "tags" else kernels.marginals
         # Two tensors, as the loss has: Keras counts on it that all calls of a layer have as many.
         transitions, start, end = self.scores()

@@ -12,7 +12,7 @@ The score of the tags y at the n positions that count is
 Positions that don't count are passed over wherever they are: as if they were removed.
 
 All take
-    logits: `(batch, time, tag)`, finite also where nothing counts.
+    logits: `(batch, time, tag)`; anything where nothing counts.
     transitions: `(tag, tag)`, from and to.
     start, end: `(tag,)`.
     positions: Boolean, `(batch, time)`: those that count.
