@@ -26,6 +26,8 @@ def data():
         "labels": random.integers(0, 7, (ROWS, 5)),
         "targets": random.integers(0, 3, (ROWS, 5)).astype("float32"),
         "scores": random.integers(0, 4, (ROWS, 5)).astype("float32"),  # many are equal
+        "true": random.integers(0, 3, (ROWS, 5)),
+        "tags": random.integers(0, 3, (ROWS, 5)),
     }
     data["weights"][4] = 0  # nothing counts there
     # Two out of three sequences wholly right.
@@ -98,9 +100,30 @@ def _ndcg(targets, k=5):
     return gain(targets) / gain(sorted(targets, reverse=True))
 
 
+def _chunk_f1(data):
+    sets = []
+    for name in ("true", "tags"):
+        found = set()
+        for row in range(ROWS):
+            last = None  # the first place of the chunk that a tag may go on with
+            kept = [t for t, w in zip(data[name][row], data["weights"][row]) if w]
+            for place, tag in enumerate(kept):
+                if tag == 0:
+                    last = None
+                elif tag == 1 or last is None:
+                    last = place
+                if tag:
+                    found.discard((row, last, place - 1))
+                    found.add((row, last, place))
+        sets.append(found)
+    true, predicted = sets
+    return 2 * len(true & predicted) / (len(true) + len(predicted))
+
+
 RANKED = ("targets", "scores")
 # Each metric: how it is fed, and what it must say; and the arguments that it can't do without.
 METRICS = {
+    "ChunkF1": (("true", "tags"), _chunk_f1, {"tags": ["O", "B", "I"]}),
     "ExactMean": (("values",), _mean),
     "Perplexity": (("values",), _perplexity),
     "MaskedAccuracy": (("labels", "logits"), _accuracy),
@@ -147,7 +170,8 @@ def test_garbage_at_weight_zero(name, data):
     nothing = data["weights"] == 0
     data["values"][nothing] = float("nan")
     data["logits"][nothing] = float("nan")
-    data["labels"][nothing] = -1
+    for name_of_ids in ("labels", "true", "tags"):
+        data[name_of_ids][nothing] = -1
     data["targets"][nothing] = float("nan")
     data["scores"][nothing] = float("inf")
     assert float(_fed(name, data, [slice(None)]).result()) == pytest.approx(expected, rel=1e-6)

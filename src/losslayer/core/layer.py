@@ -12,7 +12,13 @@ from keras import ops
 from losslayer.core import check, ids, rows
 from losslayer.core.errors import ArgumentError, ArgumentTypeError, refuse
 from losslayer.core.graph import is_symbolic
-from losslayer.core.reduction import at_least_float32, expand, like, sum_dtype
+from losslayer.core.reduction import (
+    at_least_float32,
+    expand,
+    like,
+    mean_of_counted,
+    sum_dtype,
+)
 
 
 class LossLayer(keras.layers.Layer):
@@ -47,6 +53,10 @@ class LossLayer(keras.layers.Layer):
     masked is to be removed. It takes a keyword-only `counts` for that, `values(self, a, b, *,
     counts=None)`, which is no tensor that callers give but what the base passes on: boolean,
     `(batch,)`, True for the examples of which any element has a weight, or None when all count.
+
+    A loss with one value per sequence takes a keyword-only `positions` in the same way: boolean,
+    `(batch, time)`, the leading axes of its first tensor, or None when all count. Its value weighs
+    the mean weight of the positions that count.
 
     Attributes:
         couples_examples: Whether a value depends on other examples of the batch (in-batch
@@ -152,7 +162,13 @@ class LossLayer(keras.layers.Layer):
         Returns:
             `(values, weights)`; or two scalars, the exact mean and the total weight.
         """
+        of_sequences = "positions" in self._counts(None)
+        if of_sequences and weights is not None:
+            ones = ops.ones(ops.shape(tensors[0])[:2], dtype=weights.dtype)
+            weights = like(weights, ones, owner=type(self).__name__)
         values = self.values(*tensors, **self._counts(weights))
+        if of_sequences and weights is not None:
+            weights = mean_of_counted(weights)
         if not len(values.shape) and type(self).weigh is LossLayer.weigh:
             raise ArgumentError(
                 f"{type(self).__name__}: `values` must return one value per element. Received: a "
@@ -275,14 +291,17 @@ class LossLayer(keras.layers.Layer):
         return weights
 
     def _counts(self, weights):
-        """Which examples take part, as an argument for a `values` that asks for it."""
-        asks = inspect.signature(self.values).parameters.get("counts")
-        if asks is None or asks.kind is not asks.KEYWORD_ONLY:  # a tensor may have that name
-            return {}
-        if weights is None:
-            return {"counts": None}
+        """What takes part, as arguments for a `values` that asks for `counts` or `positions`."""
+        parameters = inspect.signature(self.values).parameters
+        # A tensor may have such a name.
+        asked = [n for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
+        found = {name: None for name in ("counts", "positions") if name in asked}
+        if weights is None or not found:
+            return found
         counts = ops.not_equal(weights, 0)
-        return {"counts": ops.any(counts, axis=tuple(range(1, len(counts.shape))))}
+        ways = {"counts": lambda: ops.any(counts, axis=tuple(range(1, len(counts.shape))))}
+        ways["positions"] = lambda: counts
+        return {name: ways[name]() for name in found}
 
     def _without_uncounted(self, tensor, weights):
         counts = ops.not_equal(weights, 0)

@@ -85,6 +85,12 @@ def mean(total, weight):
     )
 
 
+def mean_of_counted(weights):
+    """The mean weight of those positions of each sequence that have one, `(batch,)`; or 0."""
+    counted = ops.sum(ops.cast(ops.not_equal(weights, 0), weights.dtype), axis=1)
+    return mean(ops.sum(weights, axis=1), counted)
+
+
 @keras.saving.register_keras_serializable(package="losslayer")
 class ExactMean(keras.metrics.Metric):
     """The exact mean of all values seen, each with its weight.

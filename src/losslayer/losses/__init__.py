@@ -7,6 +7,7 @@
     similarity   CosineSimilarity, EuclideanDistance: plain layers
     sequence     SequenceCrossEntropy(label_smoothing, per, z_loss), LinearCrossEntropy(head)
     ctc          CTC(blank)
+    crf          CRF(tags, constraints), allowed_transitions(tags, scheme)
     classification   Focal(gamma, alpha), ArcFace(classes, margin, scale)
     distillation   Distillation(temperature), FeatureDistillation(distance), RDrop()
     latent       KLDivergence()
@@ -16,6 +17,7 @@ Each takes tensors of a graph and gives the pair `(values, weights)`; see `lossl
 """
 
 from losslayer.losses.classification import ArcFace, Focal
+from losslayer.losses.crf import CRF, allowed_transitions
 from losslayer.losses.ctc import CTC
 from losslayer.losses.distillation import Distillation, FeatureDistillation, RDrop
 from losslayer.losses.from_keras import FromKeras, identity
@@ -28,6 +30,7 @@ from losslayer.losses.similarity import CosineSimilarity, EuclideanDistance
 from losslayer.losses.triplet import MinedTripletMargin, TripletMargin
 
 __all__ = [
+    "CRF",
     "CTC",
     "ArcFace",
     "CoSENT",
@@ -48,5 +51,6 @@ __all__ = [
     "SequenceCrossEntropy",
     "SigmoidPairs",
     "TripletMargin",
+    "allowed_transitions",
     "identity",
 ]

@@ -9,7 +9,7 @@ from losslayer import kernels
 from losslayer.core import check
 from losslayer.core.errors import ArgumentTypeError, refuse
 from losslayer.core.layer import LossLayer
-from losslayer.core.reduction import mean
+from losslayer.core.reduction import mean, mean_of_counted
 from losslayer.losses.classification import logit_of
 from losslayer.losses.fused import FusedLoss
 
@@ -73,9 +73,8 @@ class SequenceCrossEntropy(LossLayer):
         """Per sequence: the mean over its tokens, and their mean weight."""
         if self.per == "token":
             return values, weights
-        counted = ops.sum(ops.cast(ops.not_equal(weights, 0), values.dtype), axis=1)
         total = ops.sum(weights, axis=1)
-        return mean(ops.sum(values * weights, axis=1), total), mean(total, counted)
+        return mean(ops.sum(values * weights, axis=1), total), mean_of_counted(weights)
 
 
 class LinearCrossEntropy(FusedLoss):

@@ -192,13 +192,16 @@ class Subject:
     def _elements(self):
         try:
             tensors = map(ops.convert_to_tensor, self.arrays.values())
-            values = self.layer.values(*tensors, **self.layer._counts(None))
-            shape = tuple(values.shape)
+            asked = self.layer._counts(None)
+            # One value per sequence: its positions can be masked, too.
+            shape = (
+                () if "positions" in asked else tuple(self.layer.values(*tensors, **asked).shape)
+            )
         except NotImplementedError:  # a layer that writes `call` itself
             shape = self.run()[0].shape
         if shape:
             return shape
-        # One number for all: then what the inputs share is what can be masked.
+        # Then what the inputs share is what can be masked.
         sizes = zip(*(a.shape for a in self.arrays.values()))
         return tuple(s[0] for s in sizes if len(set(s)) == 1)[:2]
 
