@@ -197,3 +197,16 @@ def test_inference_file(tmp_path):
     model.inference.save(tmp_path / "plain.keras")
     loaded = keras.saving.load_model(tmp_path / "plain.keras")
     np.testing.assert_array_equal(loaded.predict(x, verbose=0)[0], model.predict(x, verbose=0)[0])
+
+
+def test_any_batches_and_slices():
+    """The same numbers in batches of another size, and the same steps in slices."""
+    found = []
+    for sliced in (None, 5):
+        model = tagger()
+        model.compile(keras.optimizers.SGD(0.5), microbatch_size=sliced)
+        x, y = data()
+        model.fit(x, y, batch_size=64, epochs=2, shuffle=False, verbose=0)
+        found += [model.evaluate(x, y, batch_size=size, verbose=0) for size in (64, 7)]
+    for numbers in found[1:]:
+        np.testing.assert_allclose(numbers, found[0], rtol=1e-5)
