@@ -19,7 +19,7 @@ class KLDivergence(LossLayer):
         mean: `(batch, dim)`.
         log_variance: `(batch, dim)`, natural logarithm of the variance.
         prior_mean: `(batch, dim)`; default: 0.
-        prior_log_variance: `(batch, dim)`; default: 0. Only together with `prior_mean`.
+        prior_log_variance: `(batch, dim)`; default: 0.
 
     Returns:
         `(values, weights)`, `(batch,)` each; values are >= 0.
