@@ -17,7 +17,8 @@ EXTRAS_jax := dev,jax
 EXTRAS_tensorflow := dev,tensorflow
 # One version for all who run the tests; TORCH=torch takes the newest.
 TORCH ?= torch==2.13.0
-EXTRAS_torch := dev
+# With the other libraries whose losses ours are compared with: most are written in it.
+EXTRAS_torch := dev,peers
 OLDEST := $(shell sed -n 's/.*"keras>=\([0-9.]*\)".*/\1.0/p' pyproject.toml)
 DEMO := runs/banking77
 

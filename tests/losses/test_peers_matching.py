@@ -297,3 +297,74 @@ def test_focal_over_classes_is_its_formula(alpha):
 
     leaves = arrays((ROWS, 4))
     require_equal(lambda logits: layer(logits, ops.convert_to_tensor(labels)), peer, leaves)
+
+
+# The other examples of the batch
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ({}, {}),
+        ({"temperature": 0.1}, {"scale": 10.0}),
+        (
+            {"symmetric": True},
+            {"directions": ("query_to_doc", "doc_to_query"), "partition_mode": "per_direction"},
+        ),
+        ({"same_side": True}, {"directions": ("query_to_doc", "query_to_query")}),
+    ],
+    ids=["plain", "temperature", "symmetric", "same side"],
+)
+def test_in_batch_negatives(sentence_losses, ours, theirs):
+    """Multiple negatives ranking, in the directions that both have."""
+    peer = sentence_losses.MultipleNegativesRankingLoss(None, **theirs)
+    require_equal(
+        ll.losses.InBatchNegatives(**ours),
+        lambda *vectors: peer.compute_loss_from_embeddings(list(vectors), None),
+        arrays((ROWS, DIM), (ROWS, DIM)),
+    )
+
+
+def test_in_batch_negatives_with_hard_ones(sentence_losses):
+    """All hard negatives are candidates for all anchors."""
+    peer = sentence_losses.MultipleNegativesRankingLoss(None)
+    require_equal(
+        lambda a, p, n1, n2: ll.losses.InBatchNegatives()(a, p, ops.stack([n1, n2], axis=1)),
+        lambda *vectors: peer.compute_loss_from_embeddings(list(vectors), None),
+        arrays(*[(ROWS, DIM)] * 4),
+    )
+
+
+def test_hardness(sentence_losses):
+    """The value; the peer's gradient stops at the factor, ours is that of the value."""
+    peer = sentence_losses.MultipleNegativesRankingLoss(
+        None, hardness_mode="all_negatives", hardness_strength=5.0
+    )
+    vectors = arrays((ROWS, DIM), (ROWS, DIM), (ROWS, DIM))
+    value, _ = ll.losses.InBatchNegatives(hardness=5.0)(*vectors)
+    expected = peer.compute_loss_from_embeddings([torch.tensor(v) for v in vectors], None)
+    np.testing.assert_allclose(ops.convert_to_numpy(value), expected.item(), rtol=1e-5)
+
+
+def test_nt_xent(metric_learning):
+    """Both directions and both sides: the loss of SimCLR."""
+    peer = metric_learning.losses.NTXentLoss(temperature=0.2)
+    labels = torch.arange(ROWS).repeat(2)
+    require_equal(
+        ll.losses.InBatchNegatives(temperature=0.2, symmetric=True, same_side=True),
+        lambda a, p: peer(torch.cat([a, p]), labels),
+        arrays((ROWS, DIM), (ROWS, DIM)),
+    )
+
+
+def test_sigmoid_pairs():
+    """The lines of the paper, written in PyTorch."""
+    factor, bias = 7.0, -3.0
+
+    def peer(anchor, positive):
+        a, p = (torch.nn.functional.normalize(t) for t in (anchor, positive))
+        signs = 2 * torch.eye(ROWS) - torch.ones(ROWS, ROWS)
+        return -torch.nn.functional.logsigmoid(signs * (a @ p.T * factor + bias)).sum() / ROWS
+
+    layer = ll.losses.SigmoidPairs(temperature=1 / factor, bias=bias, learned=False)
+    require_equal(layer, peer, arrays((ROWS, DIM), (ROWS, DIM)))
