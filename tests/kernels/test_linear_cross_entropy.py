@@ -7,7 +7,7 @@ from keras import ops
 
 import losslayer as ll
 from losslayer import backend, kernels
-from losslayer.kernels import reference
+from losslayer.kernels.linear_cross_entropy import reference
 
 DIM, VOCAB = 5, 11
 NAMES = ("hidden", "table", "bias", "weights")

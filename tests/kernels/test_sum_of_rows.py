@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from losslayer import backend, kernels
-from losslayer.kernels import reference
+from losslayer.kernels.rows import reference
 
 SIZES = [1, 3, 7, 100]
 

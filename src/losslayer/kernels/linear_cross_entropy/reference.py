@@ -1,4 +1,4 @@
-"""The kernels in `keras.ops`, straight from their formulas: what the others are tested against."""
+"""In `keras.ops`, straight from the formula: what the others are tested against."""
 
 from keras import ops
 
@@ -30,26 +30,3 @@ def linear_cross_entropy(hidden, table, bias, labels, weights, *, smoothing=0.0,
     chosen = ops.take_along_axis(logits, ops.expand_dims(labels, -1), axis=-1)[:, 0]
     target = (1 - smoothing) * chosen + smoothing * ops.mean(logits, axis=-1)
     return ops.sum(weights * (log_sum - target + z_loss * ops.square(log_sum)))
-
-
-def sum_of_rows(function, rows, shared, weights, size):
-    """The weighted sum of values of which each is made of a row and of what all rows share.
-
-        result = sum_i weights_i function(rows, shared)_i
-
-    Where a row meets all others, such as an anchor the candidates of its batch, only the scores of
-    a few rows are in memory at a time.
-
-    Args:
-        function: `function(rows, shared)` to a value for each of a few rows, in `keras.ops`. What
-            it reads, and is to have a gradient, must be in its arguments.
-        rows: A list of tensors `(row, ...)`: what is each row's own. Where the weight is 0
-            anything finite.
-        shared: A list of tensors.
-        weights: `(row,)`. Where it is 0 nothing is computed, so it has no gradient there.
-        size: Most rows at a time.
-
-    Returns:
-        A scalar.
-    """
-    return ops.sum(weights * function(rows, shared))
