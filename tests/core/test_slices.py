@@ -224,10 +224,10 @@ def loss_on_the_outputs():
 def nothing_before_the_cut():
     """Examples meet right at the inputs."""
     inputs = [keras.Input((3,), name=name) for name in ("x", "other")]
-    values, weights = ll.losses.InBatchNegatives()(*inputs)
-    scaled = keras.layers.Dense(1)(values[:, None])[:, 0]
+    value, weight = ll.losses.InBatchNegatives()(*inputs)
+    scaled = keras.layers.Dense(1)(keras.ops.reshape(value, (1, 1)))[0, 0]
     model = ll.Model(inputs, inputs[0])
-    model.add_loss((scaled, weights), name="nll")
+    model.add_loss((scaled, weight), name="nll")
     return model, {}
 
 
