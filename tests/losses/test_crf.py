@@ -212,6 +212,7 @@ def test_inference_file(tmp_path):
     np.testing.assert_array_equal(loaded.predict(x, verbose=0)[0], model.predict(x, verbose=0)[0])
 
 
+@pytest.mark.slow
 def test_any_batches_and_slices():
     """The same numbers in batches of another size, and the same steps in slices."""
     found = []
