@@ -46,21 +46,21 @@ LETTERS = 16  # of a word that the convolution reads: its first and its last hal
 
 @dataclasses.dataclass
 class Settings:
-    """What may be set by --set."""
+    """What may be set by --set; chosen on development data, as are those of each task below."""
 
-    epochs: int = 20
-    tokens: int = 1024  # in a batch
-    rate: float = 2e-3
-    dim: int = 200  # of each direction of the LSTM
-    layers: int = 1
-    dropout: float = 0.5  # of the LSTM's input and output
-    feature_dropout: float = 0.5  # of n-gram features
-    unknown: float = 0.0  # share of embeddings that are dropped as a whole
-    least: int = 2  # how often what has an embedding must occur in training
-    least_feature: int = 2
-    embedding: int = 100  # of words, characters and their bigrams
-    letters: int = 50  # filters of the convolution over letters
+    epochs: int
+    dim: int  # of each direction of the LSTM
+    embedding: int  # of words, characters and their bigrams
+    dropout: float  # of the LSTM's input and output
+    unknown: float  # share of embeddings that are dropped as a whole
+    feature_dropout: float  # of n-gram features
+    least_feature: int  # how often these must occur in training
+    least: int = 2  # and what has an embedding
+    tokens: int = 2048  # in a batch
+    rate: float = 3e-3
     clip: float = 5.0
+    layers: int = 1
+    letters: int = 50  # filters of the convolution over letters
 
 
 # --- data: sentences as lists of tokens, and what is read off them ---
@@ -201,6 +201,10 @@ def tags_of(word):
 
 
 TASKS = {"conll2000": conll2000, "ud_chinese": ud_chinese}
+SETTINGS = {
+    "conll2000": Settings(8, 150, 100, 0.5, 0.2, 0.6, 3),
+    "ud_chinese": Settings(5, 128, 64, 0.6, 0.4, 0.5, 20),
+}
 
 
 def numbered(sequences, least):
@@ -324,10 +328,12 @@ def trained(task, settings, seed, report):
     return model, data
 
 
-def settings_of(pairs):
-    types = {field.name: type(field.default) for field in dataclasses.fields(Settings)}
+def settings_of(task, pairs):
+    """The settings of a task, with those that were given."""
+    types = {field.name: field.type for field in dataclasses.fields(Settings)}
     values = dict(pair.split("=", 1) for pair in pairs)
-    return Settings(**{name: types[name](value) for name, value in values.items()})
+    given = {name: types[name](value) for name, value in values.items()}
+    return dataclasses.replace(SETTINGS[task], **given)
 
 
 def main():
@@ -346,7 +352,7 @@ def main():
         "--set", nargs="*", default=[], metavar="NAME=VALUE", dest="pairs", help=f"one of {known}"
     )
     arguments = parser.parse_args()
-    settings = settings_of(arguments.pairs)
+    settings = settings_of(arguments.task, arguments.pairs)
     task = Task(arguments.task, arguments.data, arguments, settings)
 
     def report(line):

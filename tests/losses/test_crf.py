@@ -111,6 +111,19 @@ def test_holes_are_removed():
         np.testing.assert_allclose(found[:, kept], alone, rtol=1e-4, atol=1e-6)
 
 
+def test_sequences_of_one_position():
+    """Without a transition: a softmax of logits, start and end."""
+    crf, scores, labels = layer(), logits(3, 1), np.array([[0], [1], [3]])
+    _, start, end = (ops.convert_to_numpy(t) for t in crf.scores())
+    total = scores[:, 0] + start + end
+    expected = np.log(np.exp(total).sum(-1)) - total[[0, 1, 2], labels[:, 0]]
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(crf(scores, labels)[0]), expected, rtol=1e-5, atol=1e-5
+    )
+    found = ops.convert_to_numpy(crf.decode(scores))
+    np.testing.assert_array_equal(found[:, 0], total.argmax(-1))
+
+
 def test_garbage_where_nothing_counts():
     """NaN there reaches neither tags nor marginals, nor a gradient through them."""
     crf, mask = layer(), np.arange(6) < np.resize([0, 6, 4], 40)[:, None]
@@ -199,6 +212,7 @@ def test_inference_file(tmp_path):
     np.testing.assert_array_equal(loaded.predict(x, verbose=0)[0], model.predict(x, verbose=0)[0])
 
 
+@pytest.mark.slow
 def test_any_batches_and_slices():
     """The same numbers in batches of another size, and the same steps in slices."""
     found = []

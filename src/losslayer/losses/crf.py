@@ -160,8 +160,8 @@ class CRF(LossLayer):
         positions = expand(ops.cast(mask, "bool"), 2)
         positions = ops.broadcast_to(positions, ops.shape(logits)[:2])
         function = kernels.viterbi if output == "tags" else kernels.marginals
-        # Two tensors, as the loss has: Keras counts on it that all calls of a layer have as many.
         transitions, start, end = self.scores()
+        # Two tensors, as the loss has: Keras counts on it that all calls of a layer have as many.
         return function(logits, transitions, start, end, positions), positions
 
     def _checked(self, constraints):

@@ -40,7 +40,8 @@ class ChunkF1(ExactMean):
     >>> round(float(metric.result()), 4)  # 1 right, 3 predicted, 2 true
     0.4
 
-    Source: Tjong Kim Sang and Buchholz 2000, Introduction to the CoNLL-2000 Shared Task, section 3.
+    Source: Tjong Kim Sang and Buchholz 2000, Introduction to the CoNLL-2000
+    Shared Task: Chunking.
     """
 
     def __init__(self, tags, scheme="BIO", measure="f1", name=None, dtype=None):

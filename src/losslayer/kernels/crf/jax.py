@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from losslayer.kernels.crf.scan import viterbi as viterbi
+
 
 @jax.custom_vjp
 def log_partition(logits, transitions, start, end, positions, first):

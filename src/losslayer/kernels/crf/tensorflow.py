@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from losslayer.kernels.crf.scan import viterbi as viterbi
+
 
 def log_partition(logits, transitions, start, end, positions, first):
     """As in `losslayer.kernels.crf.reference`; described in `losslayer.kernels.crf.jax`."""

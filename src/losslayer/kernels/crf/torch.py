@@ -16,6 +16,23 @@ def marginals(logits, transitions, start, end, positions, first):
     return _slopes(slope, before, transitions, positions, first)[0]
 
 
+def viterbi(logits, transitions, start, end, positions, first):
+    """As in `losslayer.kernels.crf`; described in `losslayer.kernels.crf.scan`."""
+    best, before = torch.zeros_like(logits[:, 0]), []
+    counts, begins = positions.unbind(1), first[:, :, None].unbind(1)
+    for t, score in enumerate(logits.unbind(1)):
+        before.append(best)
+        after = (best[:, :, None] + transitions).amax(dim=1)
+        after = torch.where(begins[t], start, after) + score
+        best = torch.where(counts[t][:, None], after, best)
+    tag, tags = (best + end).argmax(dim=1), []
+    for t in reversed(range(len(before))):
+        tags.append(torch.where(counts[t], tag, -1))
+        previous = (before[t] + transitions.T[tag]).argmax(dim=1)
+        tag = torch.where(counts[t], previous, tag)
+    return torch.stack(tags[::-1], dim=1).int()
+
+
 class _LogPartition(torch.autograd.Function):
     @staticmethod
     def forward(ctx, logits, transitions, start, end, positions, first):
