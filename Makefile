@@ -59,8 +59,8 @@ slow: setup-all
 	KERAS_BACKEND=tensorflow .venv/bin/python $(PYTEST) -m slow tests/callbacks/test_resume.py \
 	  "tests/callbacks/test_exact.py::test_every_step[two in one]" \
 	  "tests/callbacks/test_exact.py::test_every_step[tf.data with steps]" \
-	  tests/core/test_replicas.py tests/core/test_slices.py
-	KERAS_BACKEND=torch .venv/bin/python $(PYTEST) -m slow tests/callbacks/test_resume.py
+	  tests/core/test_replicas.py tests/core/test_slices.py tests/losses
+	KERAS_BACKEND=torch .venv/bin/python $(PYTEST) -m slow tests/callbacks/test_resume.py tests/losses
 
 test-wheel: .venv/ready-jax
 	rm -rf dist .venv-wheel

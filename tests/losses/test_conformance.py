@@ -31,7 +31,7 @@ def _losses():
 
 LOSSES = _losses()
 CASES = [
-    pytest.param(case, id=f"{cls.__name__}-{number}")
+    pytest.param(case, id=f"{cls.__name__}-{number}", marks=[] if case.whole else pytest.mark.slow)
     for cls in LOSSES
     if oracles.has_cases(cls)
     for number, case in enumerate(oracles.cases(cls))
