@@ -19,7 +19,7 @@ def _value(layer, given, **weights):
 
 def test_ids_without_negatives():
     """Texts that stand twice are left out: as if each pair of them were looked at apart."""
-    given = inputs("ids")
+    given = {name: array.astype("float32") for name, array in inputs("ids").items()}
     given["ids"] = np.array([0, 0, 1, 2, 3, 4])
     layer = ll.losses.InBatchNegatives(temperature=0.5)
     kept = [{n: a[rows] for n, a in given.items()} for rows in ([0, 2, 3, 4, 5], [1, 2, 3, 4, 5])]
