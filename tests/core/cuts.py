@@ -44,6 +44,7 @@ def build(
     model = ll.Model([question, right, wrong], query)
     for name in losses:
         model.add_loss(terms[name], name=name)
+        model.add_metric(ll.metrics.Perplexity(), terms[name], name=f"{name}_ppl")
     return model
 
 

@@ -45,6 +45,15 @@ def test_token(method, value):
         getattr(tagger(), method)(tokens, labels, **settings)
 
 
+@pytest.mark.parametrize("check", ["first", True, False])
+def test_predict_is_not_looked_at(check):
+    """It has no losses, so no labels, and it belongs to none of the stages that are looked at."""
+    model = tagger(check=check)
+    tokens, labels = data()
+    model.fit(tokens, labels, verbose=0)
+    assert model.predict(tokens, verbose=0).shape == (ROWS, 5, CLASSES)
+
+
 def test_label():
     """Where the mask counts; elsewhere anything may stand."""
     tokens, labels = data()

@@ -174,10 +174,9 @@ class LossLayer(keras.layers.Layer):
                 f"{type(self).__name__}: `values` must return one value per element. Received: a "
                 "scalar. Leave out the mean or sum over the batch: the weights need the values."
             )
-        if weights is None:
-            weights = ops.ones_like(values)
-        else:
-            weights = like(weights, values, owner=type(self).__name__)
+        all_count = weights is None
+        weights = like(weights, values, owner=type(self).__name__)
+        if not all_count:
             values = ops.where(ops.not_equal(weights, 0), values, ops.zeros_like(values))
         return self.weigh(values, weights)
 

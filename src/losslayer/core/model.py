@@ -2,7 +2,6 @@
 
 import contextlib
 import contextvars
-import copy
 import functools
 import inspect
 import typing
@@ -13,7 +12,7 @@ from keras import ops
 
 from losslayer import backend
 from losslayer.core import check as checks
-from losslayer.core import devices, feed, fitting, graph, rows
+from losslayer.core import devices, feed, files, fitting, graph, rows
 from losslayer.core.errors import (
     ArgumentTypeError,
     DataError,
@@ -21,15 +20,12 @@ from losslayer.core.errors import (
     ObjectiveError,
     refuse,
 )
-from losslayer.core.ids import IdCheck
-from losslayer.core.objective import STAGES, Objective, Term, read_losses, read_metric
+from losslayer.core.inspection import Inspection
+from losslayer.core.objective import STAGES, Objective, Term, TotalLoss, read_losses, read_metric
 from losslayer.core.reach import unreached
-from losslayer.core.reduction import ExactMean, mean, sum_dtype, total_and_weight
+from losslayer.core.reduction import mean, sum_dtype, total_and_weight
 from losslayer.core.slices import Slices
 from losslayer.core.weighting import LossWeights, Weighting
-
-# What of Keras runs the steps of a stage.
-FUNCTIONS = {"train_function": "fit", "test_function": "evaluate"}
 
 # The step that is running, in this thread: TensorFlow runs those of several replicas in turns.
 _running: contextvars.ContextVar = contextvars.ContextVar("running", default=None)
@@ -84,8 +80,7 @@ class Model(keras.Model):
     """
 
     _objective: Objective = None  # type: ignore[assignment]  # read by properties that Keras asks for while it constructs the model
-    _uninspected: typing.Any = frozenset()  # functions whose next batch is the first of its data
-    _check: typing.Any = False
+    _inspection: typing.Any = None  # made by `compile`
     _loop: typing.Any = None  # "fit" or "evaluate" while one of these runs, between its steps too
 
     def __init__(self, inputs, outputs, labels=None, *, name=None, **kwargs):
@@ -106,7 +101,7 @@ class Model(keras.Model):
                 f"{tuple(foreign)}. Add these to inputs=."
             )
         self._objective = Objective(inputs, labels, flat)
-        self._total = _TotalLoss(self._objective)
+        self._total = TotalLoss(self._objective)
         # Ids of variables that no loss reaches; found in the first step.
         self._unreached: typing.Any = None
         self._graph_layers = []
@@ -312,17 +307,13 @@ class Model(keras.Model):
         self._unreached = None
         self._trained_ids = None
         self._microbatch_size = microbatch_size
-        self._check = check
-        self._slices, self._id_checks = {}, {}
+        self._slices = {}
         for stage in STAGES:
             read, names = self._objective.read(stage), self._objective.needed(stage)
             if read and (microbatch_size or self._replicas() > 1):
                 inputs = {n: self._objective.sources[n] for n in names}
                 self._slices[stage] = Slices(read, inputs, microbatch_size)
-            if read and check:
-                self._id_checks[stage] = IdCheck(*self._objective.graph(stage))
-        self._uninspected = set(FUNCTIONS)
-        self._verified = False
+        self._inspection = Inspection(self._objective, self._slices, check)
         self._fillable = set()  # stages in which rows that were added to a batch count nowhere
         # Keras keeps what an earlier compile() was given when this one gives nothing.
         self._compile_loss = self._compile_metrics = None
@@ -339,13 +330,13 @@ class Model(keras.Model):
         if not config:
             return config
         # The file may be loaded on another backend. Keras stores what "auto" meant on this one.
-        optimizer = _of_any_backend(config["optimizer"])
+        optimizer = files.optimizer_of_any_backend(config["optimizer"])
         return {
             **config,
             "optimizer": optimizer,
             "jit_compile": self._jit_compile_given,
             "microbatch_size": self._microbatch_size,
-            "check": self._check,
+            "check": self._inspection.check,
         }
 
     def compile_from_config(self, config):
@@ -399,7 +390,7 @@ class Model(keras.Model):
         """As in Keras; `y` only feeds `labels` (or what `compile` was given)."""
         given = self._bind(keras.Model.fit, args, kwargs)
         self._require_loss()
-        self._uninspected = set(FUNCTIONS)
+        self._expect(*STAGES)
         stages = ["fit", "evaluate"] if given.get("validation_split") else ["fit"]
         feed.arrays(self._objective, stages, given)
         if given.get("validation_data") is not None:
@@ -420,7 +411,7 @@ class Model(keras.Model):
         self._require_terms()
         given = self._bind(keras.Model.evaluate, args, kwargs)
         if not given.get("_use_cached_eval_dataset"):  # else `fit` validates
-            self._uninspected.add("test_function")
+            self._expect("evaluate")
         feed.arrays(self._objective, ["evaluate"], given)
         given = devices.spread(self._objective, "evaluate", given)
         with devices.own_shares(given), self._looping("evaluate"):
@@ -458,6 +449,11 @@ class Model(keras.Model):
         given.pop("self", None)
         given.update(given.pop("kwargs", {}))
         return given
+
+    def _expect(self, *stages):
+        """New data for these; without `compile` there is none, and Keras will say so."""
+        if self._inspection is not None:
+            self._inspection.expect(*stages)
 
     def _require_terms(self):
         if not self._objective.needed("evaluate"):
@@ -554,31 +550,11 @@ class Model(keras.Model):
 
         def step(*args):
             *given, batches = args
-            if name in self._uninspected or self._check is True:
-                first, batches = backend.peek(batches, self.steps_per_execution)
-                self._uninspected.discard(name)
-                for batch in first:
-                    self._inspect(FUNCTIONS[name], batch, *given)
+            if self._inspection is not None:  # predict needs no compile
+                batches = self._inspection.looked_at(name, batches, self, *given)
             return after(made(*given, batches))
 
         setattr(self, name, backend.guarded(step, state, DataError))
-
-    def _inspect(self, stage, batch, state=()):
-        """Look at the values of a batch, which the steps themselves can't: they are compiled."""
-        groups = self.trainable_variables, self.non_trainable_variables
-        held = {id(v): value for vs, values in zip(groups, state) for v, value in zip(vs, values)}
-
-        def value_of(variable):
-            """JAX's variables are empty while `fit` runs."""
-            return held[id(variable)] if held else variable.value
-
-        x, _, _ = feed.batch(self._objective, stage, batch)
-        with feed.shapes_named(x, x):
-            if self._check:
-                self._id_checks[stage](value_of, x)
-            if self._slices and not self._verified:
-                self._slices[stage].verify(value_of, x)
-                self._verified = True
 
     @contextlib.contextmanager
     def _looping(self, stage):
@@ -644,7 +620,9 @@ class Model(keras.Model):
             )
         if term.is_scalar:
             return total_and_weight(values, rows.count(x))
-        return total_and_weight(values, weights, rows.weigh(sample_weight, x))
+        # A loss layer that gives one number has left out the rows that don't count by itself.
+        row_weights = rows.weigh(sample_weight, x) if len(values.shape) else None
+        return total_and_weight(values, weights, row_weights)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Update the metrics that are no means of their own tensors; return all results."""
@@ -666,30 +644,15 @@ class Model(keras.Model):
 
     def get_config(self):
         """All of the graph, the objective too, as plain data."""
-        tensors = self._objective.tensors()
-        whole = graph.functional(tensors, self._objective.sources.values(), self.name)
-        places = {id(t): number for number, t in enumerate(tensors)}
-        numbers = [places[id(t)] for t in self.outputs]
-        structure = keras.tree.pack_sequence_as(self.inference.output, numbers)
-        return {
-            "name": self.name,
-            "dtype": self.dtype_policy.name,
-            "graph": whole.get_config(),
-            "inputs": len(self.inputs),
-            "outputs": structure,
-            "terms": [t.get_config(places) for t in self._objective.terms],
-        }
+        own = {"name": self.name, "dtype": self.dtype_policy.name}
+        return own | files.graph_and_terms(self._objective, self.name, self.inference.output)
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """A model from what `get_config` returned."""
-        # A copy: Keras takes its configuration to pieces.
-        graph_config = copy.deepcopy(config["graph"])
-        whole = keras.Model.from_config(graph_config, custom_objects=custom_objects)
-        inputs, labels = whole.inputs[: config["inputs"]], whole.inputs[config["inputs"] :]
-        outputs = keras.tree.map_structure(lambda place: whole.outputs[place], config["outputs"])
-        model = cls(inputs, outputs, labels or None, name=config["name"], dtype=config["dtype"])
-        model._add([Term.from_config(c, whole.outputs) for c in config["terms"]])
+        *tensors, terms = files.rebuilt(config, custom_objects)
+        model = cls(*tensors, name=config["name"], dtype=config["dtype"])
+        model._add(terms)
         return model
 
     @functools.wraps(keras.Model.export)
@@ -705,31 +668,6 @@ class Model(keras.Model):
         self._sync()
         for line in self._objective.describe():
             write(line)
-
-
-class _TotalLoss(ExactMean):
-    """`loss`: the named losses times their weights, plus the mean over rows of all the rest."""
-
-    def __init__(self, objective):
-        super().__init__(name="loss")
-        # In a function: Keras would count the named metrics' variables as ours.
-        self._named = lambda: [t.metric.share() for t in objective.losses]
-
-    def result(self):
-        return sum(self._named(), super().result())
-
-
-def _of_any_backend(optimizer):
-    """An optimizer's configuration without the class that Keras derives for one backend."""
-    if not isinstance(optimizer, dict):
-        return optimizer
-    config = dict(optimizer["config"])
-    if "inner_optimizer" in config:
-        config["inner_optimizer"] = _of_any_backend(config["inner_optimizer"])
-    if optimizer["module"].startswith("keras.src.backend."):
-        public = {"module": "keras.optimizers", "registered_name": None}
-        optimizer = {**optimizer, **public}
-    return {**optimizer, "config": config}
 
 
 def _without(variables, others):

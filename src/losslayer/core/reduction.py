@@ -29,12 +29,21 @@ def expand(tensor, rank):
     return tensor
 
 
+# The score of what is left out: the exponential of it is 0 beside any other, and even where all is
+# left out everything stays finite.
+LEFT_OUT = -1e30
+
+
 def like(weights, values, owner="Model"):
     """`weights` with the axes of `values`: from the left, repeated over what they lack.
+
+    None: all are 1.
 
     Raises:
         ArgumentError: They have axes that the values lack.
     """
+    if weights is None:
+        return ops.ones_like(values)
     weights = ops.cast(ops.convert_to_tensor(weights), values.dtype)
     refuse_unlike(weights.shape, values.shape, owner)
     return ops.broadcast_to(expand(weights, len(values.shape)), ops.shape(values))
@@ -68,7 +77,7 @@ def total_and_weight(values, weights=None, row_weights=None):
         Two scalars, float32 (float64 when `values` are).
     """
     values = at_least_float32(values)
-    weights = ops.ones_like(values) if weights is None else like(weights, values)
+    weights = like(weights, values)
     if row_weights is not None:
         weights = weights * like(row_weights, values)
     counted = ops.where(ops.not_equal(weights, 0), values, ops.zeros_like(values))

@@ -37,9 +37,12 @@ def count(x):
 
 
 def weigh(weights, x):
-    """`weights` (None: all count once), 0 for the rows of a batch that were added."""
-    if NAME not in x:
-        return weights
+    """`weights` (None: all count once), 0 for the rows of a batch that were added.
+
+    One weight for the whole batch comes from a loss layer, which has left these rows out.
+    """
     if weights is None:
-        return x[NAME]
+        return x.get(NAME)
+    if NAME not in x or not len(weights.shape):
+        return weights
     return ops.cast(weights, x[NAME].dtype) * expand(x[NAME], len(weights.shape))

@@ -24,11 +24,9 @@ class FusedLoss(LossLayer):
 
     def pair(self, tensors, weights):
         """The exact mean over what counts, and its total weight."""
-        ones, counts = ops.ones_like(tensors[0][..., 0]), None
-        if weights is not None:
-            weights = like(weights, ones, owner=type(self).__name__)
-            counts = ops.not_equal(weights, 0)
-        weights = ones if weights is None else weights
+        all_count = weights is None
+        weights = like(weights, tensors[0][..., 0], owner=type(self).__name__)
+        counts = None if all_count else ops.not_equal(weights, 0)
         total = ops.sum(weights)
         return self.weighted_sum(tensors, mean(weights, total), counts), total
 

@@ -10,13 +10,9 @@ from losslayer import kernels
 from losslayer.core import check
 from losslayer.core.errors import ArgumentTypeError, refuse
 from losslayer.core.layer import tensor_signature
-from losslayer.core.reduction import expand
+from losslayer.core.reduction import LEFT_OUT, expand
 from losslayer.losses.fused import FusedLoss
 from losslayer.losses.similarity import direction
-
-# The score of a candidate that is left out: the exponential of it is 0 beside any other, and even
-# where no candidate is left all stays finite.
-_OUT = -1e30
 
 # A learned temperature divides by no less: CLIP's bound.
 _SMALLEST_TEMPERATURE = 0.01
@@ -172,8 +168,8 @@ class InBatchNegatives(BatchScores):
     Source: van den Oord et al. 2018, arXiv:1807.03748 (InfoNCE); Henderson et al. 2017,
     arXiv:1705.00652 (other answers of a batch as negatives); Radford et al. 2021,
     arXiv:2103.00020 (symmetric, learned); Chen et al. 2020, arXiv:2002.05709 (NT-Xent); Robinson et
-    al. 2021, arXiv:2010.04592 (hardness); Yi et al.
-    2019, RecSys, doi:10.1145/3298689.3346996 (log_q).
+    al. 2021, arXiv:2010.04592 (hardness); Yi et al. 2019, RecSys,
+    doi:10.1145/3298689.3346996 (log_q).
     """
 
     def __init__(
@@ -219,17 +215,14 @@ class InBatchNegatives(BatchScores):
     def _found(self, row, batch, own, other):
         """-log of the share that a row's other side has among its candidates."""
         right = ops.sum(row[own] * row[other], axis=1)
-        places = ops.expand_dims(ops.arange(ops.shape(batch[other])[0]), 1)
-        is_right = ops.equal(places, row["place"])
-        out = _out(batch.get("counts"), batch.get("ids"), row.get("ids"))
+        is_right, out = _right_and_out(row, batch)
         scores = self._scores(batch[other], row[own], batch)  # (candidate, row)
         if self.hardness:
             scores = ops.where(is_right, right, scores)
         if "log_q" in row and other == "positive":
             right = right - row["log_q"]
             scores = scores - ops.expand_dims(batch["log_q"], 1)
-        others_out = None if out is None else ops.logical_and(out, ops.logical_not(is_right))
-        log_sum = _log_sum(scores, others_out)
+        log_sum = _log_sum(scores, out)
         if self.same_side:
             scores = self._scores(batch[own], row[own], batch)
             out = is_right if out is None else ops.logical_or(out, is_right)
@@ -314,18 +307,22 @@ class SigmoidPairs(BatchScores):
         """Minus the sum of the log-probabilities of the right decisions."""
         vectors = ops.transpose(row["anchor"])
         scores = ops.matmul(batch["positive"], vectors) + batch["bias"]
-        places = ops.expand_dims(ops.arange(ops.shape(scores)[0]), 1)
-        is_right = ops.equal(places, row["place"])
+        is_right, out = _right_and_out(row, batch)
         terms = ops.softplus(ops.where(is_right, -scores, scores))
-        out = _out(batch.get("counts"), batch.get("ids"), row.get("ids"))
-        if out is not None:
-            out = ops.logical_and(out, ops.logical_not(is_right))
         value = _sum(terms, out)
         if "negative" in batch:
             terms = ops.softplus(ops.matmul(batch["negative"], vectors) + batch["bias"])
             out = _out(batch.get("negative_counts"), batch.get("negative_ids"), row.get("ids"))
             value = value + _sum(terms, out)
         return value
+
+
+def _right_and_out(row, batch):
+    """Each row's own place, and which others are no wrong answers to it; None if all are."""
+    places = ops.expand_dims(ops.arange(ops.shape(batch["anchor"])[0]), 1)
+    is_right = ops.equal(places, row["place"])
+    out = _out(batch.get("counts"), batch.get("ids"), row.get("ids"))
+    return is_right, None if out is None else ops.logical_and(out, ops.logical_not(is_right))
 
 
 def _out(counts, ids, own_ids):
@@ -343,6 +340,6 @@ def _sum(terms, out):
 
 def _log_sum(scores, out):
     """Log of the sum of exp over the candidates that are not out."""
-    scores = scores if out is None else ops.where(out, _OUT, scores)
+    scores = scores if out is None else ops.where(out, LEFT_OUT, scores)
     top = ops.stop_gradient(ops.max(scores, axis=0))
     return top + ops.log(ops.sum(ops.exp(scores - top), axis=0))

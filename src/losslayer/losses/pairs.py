@@ -6,7 +6,7 @@ from keras import ops
 
 from losslayer.core import check
 from losslayer.core.layer import LossLayer
-from losslayer.core.reduction import like
+from losslayer.core.reduction import LEFT_OUT, like
 
 
 class Contrastive(LossLayer):
@@ -110,16 +110,11 @@ class CoSENT(LossLayer):
         if counts is not None:
             ordered = ordered & ops.expand_dims(counts, 1) & ops.expand_dims(counts, 0)
         # The exponential of it is 0 beside that of 0, which is always there.
-        excess = ops.reshape(ops.where(ordered, excess, _OUT), (-1,))
+        excess = ops.reshape(ops.where(ordered, excess, LEFT_OUT), (-1,))
         return ops.logsumexp(ops.append(excess, ops.zeros_like(excess[:1])))
 
     def pair(self, tensors, weights):
         """The value, and the total weight."""
         similarity, targets = tensors
         value = self.values(similarity, targets, **self._counts(weights))
-        ones = ops.ones_like(similarity)
-        weights = ones if weights is None else like(weights, ones, owner=type(self).__name__)
-        return value, ops.sum(weights)
-
-
-_OUT = -1e30
+        return value, ops.sum(like(weights, similarity, owner=type(self).__name__))

@@ -6,7 +6,7 @@ from keras import ops
 
 from losslayer.core.errors import refuse
 from losslayer.core.layer import LossLayer
-from losslayer.core.reduction import expand, like, mean
+from losslayer.core.reduction import LEFT_OUT, expand, like, mean, mean_of_counted
 
 
 class MarginMSE(LossLayer):
@@ -96,24 +96,16 @@ class ListSoftmax(LossLayer):
         """What each candidate adds to the value of its list; `counts`, too, is of candidates."""
         targets = ops.cast(targets, scores.dtype)
         if counts is not None:
-            scores = ops.where(counts, scores, _OUT)
+            scores = ops.where(counts, scores, LEFT_OUT)
         shares = mean(targets, ops.sum(targets, axis=1, keepdims=True))
         return shares * (ops.logsumexp(scores, axis=1, keepdims=True) - scores)
 
     def pair(self, tensors, weights):
         """The sum over each list, and the mean weight of its candidates."""
         scores, targets = tensors
-        if weights is None:
-            weights = ops.ones_like(scores)
-        else:
-            weights = like(weights, scores, owner=type(self).__name__)
+        weights = like(weights, scores, owner=type(self).__name__)
         counts = ops.not_equal(weights, 0)
         terms = ops.where(counts, self.values(scores, targets, counts=counts), 0.0)
-        number = ops.sum(ops.cast(counts, weights.dtype), axis=1)
         relevant = ops.any(ops.not_equal(targets, 0), axis=1)
-        weights = ops.where(relevant, mean(ops.sum(weights, axis=1), number), 0.0)
+        weights = ops.where(relevant, mean_of_counted(weights), 0.0)
         return ops.sum(terms, axis=1), weights
-
-
-# The score of a candidate that is not there: the exponential of it is 0 beside any other.
-_OUT = -1e30

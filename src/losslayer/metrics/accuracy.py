@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from losslayer.core import check
-from losslayer.core.reduction import ExactMean, like, mean
+from losslayer.core.reduction import ExactMean, like, mean_of_counted
 
 
 @keras.saving.register_keras_serializable(package="losslayer")
@@ -78,14 +78,12 @@ class SequenceAccuracy(ExactMean):
             {"labels": labels.shape, "logits": logits.shape},
         )
         right = ops.cast(_right(labels, logits), self.dtype)
-        weights = ops.ones_like(right) if sample_weight is None else sample_weight
-        weights = like(weights, right, owner=type(self).__name__)
+        weights = like(sample_weight, right, owner=type(self).__name__)
         counted = ops.not_equal(weights, 0)
         all_right = ops.all(
             ops.logical_or(ops.not_equal(right, 0), ops.logical_not(counted)), axis=1
         )
-        number = ops.sum(ops.cast(counted, self.dtype), axis=1)
-        super().update_state(all_right, mean(ops.sum(weights, axis=1), number))
+        super().update_state(all_right, mean_of_counted(weights))
 
 
 def _right(labels, logits):

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from losslayer.core import check
-from losslayer.core.reduction import ExactMean, at_least_float32, like, mean
+from losslayer.core.reduction import ExactMean, at_least_float32, like, mean, mean_of_counted
 
 
 class _Ranking(ExactMean):
@@ -27,14 +27,11 @@ class _Ranking(ExactMean):
         targets = ops.cast(ops.convert_to_tensor(targets), scores.dtype)
         axes = {"targets": "batch list", "scores": "batch list"}
         check.axes(self, axes, {"targets": targets.shape, "scores": scores.shape})
-        weights = ops.ones_like(scores)
-        if sample_weight is not None:
-            weights = like(sample_weight, scores, owner=type(self).__name__)
+        weights = like(sample_weight, scores, owner=type(self).__name__)
         counts = ops.not_equal(weights, 0)
         targets = ops.where(counts, targets, ops.zeros_like(targets))
         relevant = ops.any(targets > 0, axis=1)
-        number = ops.sum(ops.cast(counts, scores.dtype), axis=1)
-        weights = mean(ops.sum(weights, axis=1), number)
+        weights = mean_of_counted(weights)
         weights = ops.where(relevant, weights, ops.zeros_like(weights))
         super().update_state(self.value(_sorted(targets, scores, counts)), weights)
 
