@@ -258,16 +258,15 @@ class InBatchNegatives(BatchScores):
     def _between(self, row, batch, own, other):
         """Scores of candidates of the other side, `(candidate, row)`; who is out; each own one."""
         right = ops.sum(row[own] * row[other], axis=1)
-        is_right, out = _right_and_out(row, batch)
         scores = self._scores(batch[other], row[own], batch)
         if self.hardness:
-            scores = ops.where(is_right, right, scores)
-        return scores, out, right
+            scores = ops.where(_is_right(row, batch), right, scores)
+        return scores, _others_out(row, batch), right
 
     def _beside(self, row, batch, own):
         """The same for candidates of its own side, but for the row itself."""
-        is_right, out = _right_and_out(row, batch)
-        out = is_right if out is None else ops.logical_or(out, is_right)
+        out, itself = _others_out(row, batch), _is_right(row, batch)
+        out = itself if out is None else ops.logical_or(out, itself)
         return self._scores(batch[own], row[own], batch), out
 
     def _log_sum(self, row, batch, own, other, scores, out):
@@ -360,9 +359,8 @@ class SigmoidPairs(BatchScores):
         """Minus the sum of the log-probabilities of the right decisions."""
         vectors = ops.transpose(row["anchor"])
         scores = ops.matmul(batch["positive"], vectors) + batch["bias"]
-        is_right, out = _right_and_out(row, batch)
-        terms = ops.softplus(ops.where(is_right, -scores, scores))
-        value = _sum(terms, out)
+        terms = ops.softplus(ops.where(_is_right(row, batch), -scores, scores))
+        value = _sum(terms, _others_out(row, batch))
         if "negative" in batch:
             terms = ops.softplus(ops.matmul(batch["negative"], vectors) + batch["bias"])
             out = _out(batch.get("negative_counts"), batch.get("negative_ids"), row.get("ids"))
@@ -370,12 +368,18 @@ class SigmoidPairs(BatchScores):
         return value
 
 
-def _right_and_out(row, batch):
-    """Each row's own place, and which others are no wrong answers to it; None if all are."""
+def _is_right(row, batch):
+    """Each row's own place among all, `(candidate, row)`."""
     places = ops.expand_dims(ops.arange(ops.shape(batch["anchor"])[0]), 1)
-    is_right = ops.equal(places, row["place"])
+    return ops.equal(places, row["place"])
+
+
+def _others_out(row, batch):
+    """Which of the batch's other examples are no wrong answers to a row; None if all are."""
     out = _out(batch.get("counts"), batch.get("ids"), row.get("ids"))
-    return is_right, None if out is None else ops.logical_and(out, ops.logical_not(is_right))
+    if out is None:
+        return None
+    return ops.logical_and(out, ops.logical_not(_is_right(row, batch)))
 
 
 def _out(counts, ids, own_ids):
