@@ -55,20 +55,24 @@ class Lexical:
     b = 0.75
 
     def __init__(self, texts: Sequence[str]) -> None:
+        self._count = len(texts)
         self._bm25 = bm25s().BM25(method="lucene", k1=self.k1, b=self.b)
         corpus = [words(text) for text in texts]
-        self._bm25.index(corpus, show_progress=False)
-        frequency = np.diff(self._bm25.scores["indptr"])
-        self._idf = np.log1p((len(texts) - frequency + 0.5) / (frequency + 0.5))
-        self._unknown = float(np.log1p((len(texts) + 0.5) / 0.5))
+        frequency = np.zeros(0)
+        if any(corpus):
+            self._bm25.index(corpus, show_progress=False)
+            frequency = np.diff(self._bm25.scores["indptr"])
+        self._idf = np.log1p((self._count - frequency + 0.5) / (frequency + 0.5))
+        self._unknown = float(np.log1p((self._count + 0.5) / 0.5))
 
     def scores(self, question: str) -> np.ndarray:
         """The score of each text, `(text,)`, float32; zeros for a question without words."""
         asked = words(question)
-        known = self._bm25.get_tokens_ids(asked)
+        known = self._bm25.get_tokens_ids(asked) if len(self._idf) else []
+        if not known:
+            return np.zeros(self._count, "float32")
         most = self._idf[known].sum() + (len(asked) - len(known)) * self._unknown
-        found = self._bm25.get_scores_from_ids(known)
-        return found / np.float32(most) if asked else found
+        return self._bm25.get_scores_from_ids(known) / np.float32(most)
 
 
 def bm25s() -> ModuleType:
