@@ -21,7 +21,7 @@ from losslayer_serve.index.rows import Rows
 
 # Links of a row, and rows looked at when one is added: the usual values for a few 100 dimensions.
 LINKS = 32
-CONSTRUCTION = 200
+CONSTRUCTION = 100
 
 
 class HNSW:

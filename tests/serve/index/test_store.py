@@ -140,8 +140,7 @@ def test_a_flipped_bit_is_refused(index):
     for name in names:
         path = index.folder / name
         whole = path.read_bytes()
-        bits = range(8 * len(whole))
-        for bit in bits if name == "index.json" else rng.sample(bits, 20):
+        for bit in rng.sample(range(8 * len(whole)), 100 if name == "index.json" else 20):
             broken = bytearray(whole)
             broken[bit // 8] ^= 1 << bit % 8
             path.write_bytes(broken)
