@@ -81,10 +81,10 @@ def test_search(index, weight):
 
 def test_equal_entries_come_in_their_order(tmp_path):
     """Equal vectors have equal scores, wherever they stand; the first written comes first."""
-    vectors = np.repeat(unit(3, dim=33), 100, axis=0)
-    index = Index.create(tmp_path / "index", FINGERPRINT, some_entries(300), vectors)
-    [hits] = index.search(["a"], vectors[100:101], 100)
-    assert [hit.id for hit in hits] == [f"e{n}" for n in range(100, 200)]
+    vectors = np.repeat(unit(3, dim=301), 85, axis=0)
+    index = Index.create(tmp_path / "index", FINGERPRINT, some_entries(255), vectors)
+    [hits] = index.search(["a"], vectors[85:86], 85)
+    assert [hit.id for hit in hits] == [f"e{n}" for n in range(85, 170)]
     assert len({hit.score for hit in hits}) == 1
 
 
