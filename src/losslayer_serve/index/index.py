@@ -1,7 +1,6 @@
 """An index: entries and their vectors in a folder, to be searched and changed."""
 
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -9,20 +8,17 @@ import numpy as np
 
 from losslayer_serve.index import writing
 from losslayer_serve.index.checks import check_vectors
+from losslayer_serve.index.engines import Engine, search_by
 from losslayer_serve.index.entries import Entry, Hit
 from losslayer_serve.index.errors import InputError, OtherModelError
-from losslayer_serve.index.exact import Exact, Nearest, largest
+from losslayer_serve.index.exact import Nearest, largest
 from losslayer_serve.index.fusion import fuse
 from losslayer_serve.index.lexical import Lexical
 from losslayer_serve.index.ranking import Ranking
 from losslayer_serve.index.rows import Rows, read_rows
 
-# Up to so many entries all are compared.
-MOST_EXACT = 50_000
 # Entries that get a score: so many of the nearest, and so many of those with the best words.
 CANDIDATES = 256
-
-Engine = str | Callable[[Rows], Nearest]
 
 
 class Index:
@@ -257,7 +253,7 @@ class Index:
     def _near(self) -> Nearest:
         """The search by cosine."""
         if self._nearest is None:
-            self._nearest = _engine(self._engine, self.rows)
+            self._nearest = search_by(self._engine, self.rows)
         return self._nearest
 
     def _words(self) -> Lexical:
@@ -266,30 +262,3 @@ class Index:
             kept = ((entry.title, entry.answer, entry.text) for entry in self.entries)
             self._lexical = Lexical(["\n".join(dict.fromkeys(texts)) for texts in kept])
         return self._lexical
-
-
-def _engine(engine: Engine, rows: Rows) -> Nearest:
-    """The search that is asked for."""
-    if callable(engine):
-        return engine(rows)
-    if engine not in ("auto", "exact", "hnsw"):
-        raise InputError(
-            "Index: `engine` must be 'auto', 'exact', 'hnsw' or a function. "
-            f"Received: engine={engine!r}."
-        )
-    if engine == "exact" or (engine == "auto" and len(rows.live) <= MOST_EXACT):
-        return Exact(rows)
-    try:
-        from losslayer_serve.index.hnsw import HNSW
-    except ImportError:
-        if engine == "hnsw":
-            raise InputError(
-                "Index: engine='hnsw' needs the package faiss. Install `losslayer[faiss]`"
-            ) from None
-        warnings.warn(
-            f"{rows.folder}: {len(rows.live)} entries are searched one by one. "
-            "Install `losslayer[faiss]` for a faster search",
-            stacklevel=2,
-        )
-        return Exact(rows)
-    return HNSW(rows)

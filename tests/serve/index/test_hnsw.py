@@ -1,12 +1,12 @@
 """The graph of neighbours: how much it finds, and that its cache is no more than that."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
 
-from losslayer_serve.index import Entry, Index, hnsw
-from losslayer_serve.index import index as index_module
+from losslayer_serve.index import Entry, Index, InputError, engines, hnsw
 from losslayer_serve.index.exact import Exact
 
 from .conftest import FINGERPRINT, some_entries, unit
@@ -101,10 +101,10 @@ def test_removed_entries_are_not_found(index):
 
 def test_it_is_taken_for_many_entries(index, monkeypatch):
     """Beyond the limit, without a word about it."""
-    monkeypatch.setattr(index_module, "MOST_EXACT", 100)
+    monkeypatch.setattr(engines, "MOST_EXACT", 100)
     Index.open(index.folder)
     assert not (index.folder / "cache").exists()
-    monkeypatch.setattr(index_module, "MOST_EXACT", 99)
+    monkeypatch.setattr(engines, "MOST_EXACT", 99)
     Index.open(index.folder)
     assert (index.folder / "cache" / "hnsw.faiss").exists()
 
@@ -117,3 +117,14 @@ def test_a_folder_that_can_not_be_written_is_searched(index):
         index.folder.chmod(0o500)
     assert same(index)
     index.folder.chmod(0o700)
+
+
+def test_without_faiss(index, monkeypatch):
+    """Many entries are searched one by one, with a warning; asked for by name it is an error."""
+    monkeypatch.setattr(engines, "MOST_EXACT", 99)
+    monkeypatch.delitem(sys.modules, "losslayer_serve.index.hnsw")
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.warns(UserWarning, match=r"100 entries are searched one by one. Install"):
+        assert same(index, engine="auto")
+    with pytest.raises(InputError, match=r"needs the package faiss. Install `losslayer\[faiss\]`"):
+        Index.open(index.folder, engine="hnsw")
