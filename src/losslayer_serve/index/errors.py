@@ -8,8 +8,10 @@ SearchIndexError
 └── ChangedIndexError  the index was written since it was opened
 """
 
+from losslayer_serve.errors import ServeError
 
-class SearchIndexError(Exception):
+
+class SearchIndexError(ServeError):
     """Base of every error that an index raises on purpose."""
 
 
