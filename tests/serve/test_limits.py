@@ -145,7 +145,7 @@ def test_too_many_connections_are_refused(start):
 
 
 def test_an_overload_is_refused_at_once_and_passes(start):
-    """64 at once, slow batches: some are answered, the others are to come again; then all is well."""
+    """64 at once, slow batches: some are answered, the others refused; then all is well."""
     server = start(slow=0.3, limits={"batch": 4, "waiting": 8})
     answers = all_at_once(server, 64)
     statuses = [status for status, _, _ in answers]
