@@ -17,6 +17,7 @@ from losslayer_serve.errors import Busy, ServeError
 from losslayer_serve.searcher import Hit
 
 Found = list[list[Hit]]
+LONGEST_PAUSE = 0.005
 
 
 class _Job(NamedTuple):
@@ -82,7 +83,9 @@ class Worker:
                     self._arrived.clear()
                     continue
                 self._observe(sum(len(job.texts) for job in jobs))
+                started = loop.time()
                 results = await loop.run_in_executor(thread, self._search, jobs)
+                took = loop.time() - started
                 for job, found in zip(jobs, results, strict=True):
                     if job.found.done():  # nobody waits any more
                         continue
@@ -90,6 +93,9 @@ class Worker:
                         job.found.set_exception(found)
                     else:
                         job.found.set_result(found)
+                if 0 < self.waiting < self._batch:
+                    # Who got an answer may ask again at once, and can still join the batch.
+                    await asyncio.sleep(min(took / 10, LONGEST_PAUSE))
 
     def _take(self) -> list[_Job]:
         """The next jobs, in order, that want the same number of hits.
