@@ -33,11 +33,13 @@ def read(body: bytes, limits: Limits) -> Asked:
     else:
         texts = _texts(content["questions"], limits)
     top = content.get("top", min(3, limits.top))
-    if type(top) is not int or not 1 <= top <= limits.top:
+    # JSON has one kind of number: 3.0 is 3. And true is none, though Python takes it for 1.
+    whole = isinstance(top, int | float) and not isinstance(top, bool) and top == top // 1
+    if not whole or not 1 <= top <= limits.top:
         raise QuestionError(
             f"`top` must be a whole number from 1 to {limits.top}. Received: {_short(top)}"
         )
-    return Asked(texts, top)
+    return Asked(texts, int(top))
 
 
 def _json(body: bytes) -> Any:

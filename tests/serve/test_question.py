@@ -16,6 +16,7 @@ def test_what_is_right_is_read():
     assert read('{"questions": ["问", "😀"], "top": 4}'.encode(), LIMITS) == (["问", "😀"], 4)
     assert read(b'{"question": " \\u0000\\u95ee "}', LIMITS) == ([" \0问 "], 3)
     assert read(b'{"question": "a"}', Limits(top=2)).top == 2
+    assert json.dumps(read(b'{"question": "a", "top": 2.0}', LIMITS).top) == "2"
 
 
 WRONG = {
@@ -46,7 +47,7 @@ WRONG = {
     b'{"question": "a", "top": 0}': "from 1 to 4. Received: 0",
     b'{"question": "a", "top": 5}': "from 1 to 4. Received: 5",
     b'{"question": "a", "top": true}': "from 1 to 4. Received: true",
-    b'{"question": "a", "top": 2.0}': "from 1 to 4. Received: 2.0",
+    b'{"question": "a", "top": 2.5}': "from 1 to 4. Received: 2.5",
     b'{"question": "a", "top": 1e999}': "from 1 to 4",
     b'{"question": "a", "top": "' + b"x" * 9999 + b'"}': r'Received: "x{36}\.\.\.$',
 }
