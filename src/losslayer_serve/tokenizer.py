@@ -1,22 +1,29 @@
 """Subword tokenisers learned from the data."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import tokenizers
-from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
+
+from losslayer_serve.errors import ArgumentError
+from losslayer_serve.normal import BORDER, CHINESE, normalised, normalizer, whole
+
+SPACE = "▁"  # stands for the space before a word
 
 
 class Tokenizer:
     """Texts to token ids and back: byte-pair encoding learned from your own texts.
 
-    Texts are normalised (NFKC, so full-width and half-width letters agree; lower
-    case; runs of white space count as one space) and split at spaces and
-    punctuation; frequent strings of characters then become tokens. No space is
-    needed between words, so Chinese works the same. Id 0 is padding and is never
-    returned; id 1 stands for a character that no text had in training.
+    Texts are normalised (`losslayer.text.normalised`: lower case, single spaces, full-width letters
+    as half-width ones), split at spaces, punctuation, symbols and where Chinese begins or ends;
+    frequent strings of characters then become tokens. No space is needed between words: what is
+    frequent in Chinese becomes a token wherever it stands. Id 0 is padding and is never returned;
+    id 1 stands for a character that no text had in training.
 
     Example:
         >>> tokenizer = Tokenizer.train(["Where is my card?", "我的卡在哪里？"], 100)
@@ -32,28 +39,33 @@ class Tokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary_size: int = 4000) -> "Tokenizer":
-        """Learn at most `vocabulary_size` tokens, padding and unknown included, from `texts`."""
+        """Learn tokens from texts.
+
+        Args:
+            texts: Texts, all of them in memory during the training.
+            vocabulary_size: The largest number of tokens, padding and unknown included. If the
+                texts have more characters than that, the most frequent ones are kept.
+        """
+        texts = [whole(text) for text in texts]
         inner = tokenizers.Tokenizer(models.BPE(unk_token="<unknown>"))
-        inner.normalizer = normalizers.Sequence(
+        inner.normalizer = normalizer()
+        inner.pre_tokenizer = pre_tokenizers.Sequence(
             [
-                normalizers.NFKC(),
-                normalizers.Lowercase(),
-                normalizers.Replace(tokenizers.Regex(r"\s+"), " "),
-                normalizers.Strip(),
+                pre_tokenizers.Metaspace(SPACE),
+                # Chinese has words within a text and at its beginning; they must be the same ones.
+                pre_tokenizers.Split(Regex(rf"{SPACE}(?=[{CHINESE}])"), "removed"),
+                pre_tokenizers.Split(
+                    Regex(rf"[{CHINESE}]+|[\p{{P}}\p{{S}}&&[^{SPACE}]]"), "isolated"
+                ),
             ]
         )
-        inner.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]
+        inner.decoder = decoders.Sequence(
+            [decoders.Metaspace(SPACE), decoders.Fuse(), decoders.Replace(Regex(BORDER), " ")]
         )
-        inner.decoder = decoders.Metaspace()
-        trainer = trainers.BpeTrainer(
-            vocab_size=vocabulary_size,
-            # A string seen once is no pattern, and its token would never be learned.
-            min_frequency=2,
-            special_tokens=["<padding>", "<unknown>"],
-            show_progress=False,
-        )
-        inner.train_from_iterator(texts, trainer)
+        inner.train_from_iterator(texts, _trainer(vocabulary_size))
+        if inner.get_vocab_size() > vocabulary_size:
+            kept = _frequent_characters(texts, vocabulary_size - 2)
+            inner.train_from_iterator(texts, _trainer(vocabulary_size, kept))
         return cls(inner)
 
     @classmethod
@@ -75,9 +87,38 @@ class Tokenizer:
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text."""
-        return [encoding.ids for encoding in self._inner.encode_batch_fast(list(texts))]
+        if isinstance(texts, str):
+            raise ArgumentError(
+                f"Tokenizer: `texts` must be a list of texts. Received: texts={texts!r:.40}. "
+                "Put it in a list."
+            )
+        readable = [whole(text) for text in texts]
+        return [encoding.ids for encoding in self._inner.encode_batch_fast(readable)]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The normalised text of token ids; padding and unknown are left out."""
         kept = [int(token) for token in ids]
         return self._inner.decode(kept, skip_special_tokens=True).strip()
+
+
+def _trainer(vocabulary_size: int, characters: list[str] | None = None) -> trainers.BpeTrainer:
+    """A trainer that keeps all characters of the texts, or only those given."""
+    limit: dict[str, Any] = {} if characters is None else {"limit_alphabet": len(characters)}
+    return trainers.BpeTrainer(
+        vocab_size=vocabulary_size,
+        # A string seen once is no pattern, and its token would never be learned.
+        min_frequency=2,
+        special_tokens=["<padding>", "<unknown>"],
+        show_progress=False,
+        initial_alphabet=characters or [],
+        **limit,
+    )
+
+
+def _frequent_characters(texts: Iterable[str], count: int) -> list[str]:
+    """The most frequent characters; of two as frequent, the one with the smaller code point."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(normalised(text).replace(" ", SPACE))
+    counts[SPACE] += len(counts)  # one begins each text, too
+    return sorted(counts, key=lambda character: (-counts[character], character))[:count]

@@ -9,8 +9,22 @@ It is written on losslayer's public names only, so it reads as an example too:
 `model.py` is the network and its loss, `triplets.py` what it is trained on.
 """
 
+from losslayer.faq.audit import Audit, audit
 from losslayer.faq.entries import Entry, Examples, examples, read_examples
 from losslayer.faq.matcher import Answer, Matcher
+from losslayer.faq.reading import read_faq, read_pairs
 from losslayer.faq.settings import Settings
 
-__all__ = ["Answer", "Entry", "Examples", "Matcher", "Settings", "examples", "read_examples"]
+__all__ = [
+    "Answer",
+    "Audit",
+    "Entry",
+    "Examples",
+    "Matcher",
+    "Settings",
+    "audit",
+    "examples",
+    "read_examples",
+    "read_faq",
+    "read_pairs",
+]

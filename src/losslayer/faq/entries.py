@@ -1,5 +1,6 @@
 """FAQ entries, and the questions that are known to belong to them."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -9,14 +10,30 @@ from typing import NamedTuple
 
 import numpy as np
 
-from losslayer.text import read_table
+from losslayer.text import Table, read_table
 
 
 class Entry(NamedTuple):
-    """What a question is matched with: an id to refer to it, a title to read."""
+    """What a question is matched with.
+
+    Attributes:
+        id: Refers to it.
+        title: What it is about, in a line: in an FAQ, its question.
+        answer: The text that answers; empty where only titles are known.
+        group: What it belongs to (a product, a chapter), for figures per group; or empty.
+        language: Its language, as the table writes it; or empty.
+    """
 
     id: str
     title: str
+    answer: str = ""
+    group: str = ""
+    language: str = ""
+
+    @property
+    def text(self) -> str:
+        """The answer; the title where there is none."""
+        return self.answer or self.title
 
 
 @dataclass(frozen=True)
@@ -27,11 +44,13 @@ class Examples:
         questions: Texts.
         right: Integers, `(batch,)`: places in `entries`.
         entries: All entries, in the order in which the table first names them.
+        table: Where the questions were read: one row each. Without it they came from lists.
     """
 
     questions: list[str]
     right: np.ndarray
     entries: list[Entry]
+    table: Table | None = None
 
     def __len__(self) -> int:
         return len(self.questions)
@@ -77,7 +96,7 @@ def read_examples(
     """Read a table with one question and the id of its entry in each row.
 
     Args:
-        path: A CSV or TSV file.
+        path: A table, as `losslayer.text.read_table` takes it.
         question: Name of the column with the questions.
         entry: Name of the column with the entries' ids.
         title: Name of a column with the entries' titles. Without it a title is
@@ -95,7 +114,7 @@ def read_examples(
             if id not in place:
                 raise table.error(row, entry, f"no training question has the entry `{id}`")
         right = np.array([place[id] for id in table[entry]], "int64")
-        return Examples(table[question], right, list(entries))
+        return Examples(table[question], right, list(entries), table)
     titles: dict[str, str] = {}
     for row, id in enumerate(table[entry]):
         if title and titles.setdefault(id, table[title][row]) != table[title][row]:
@@ -103,4 +122,4 @@ def read_examples(
     found = examples(table[question], table[entry], titles)
     if len(found.entries) < 2:
         raise table.error(0, entry, "all rows have the same entry; there must be two or more")
-    return found
+    return dataclasses.replace(found, table=table)
