@@ -113,6 +113,7 @@ def test_slow_senders_are_cut_off(start):
     assert server.ask(QUESTION)[0] == 200
 
 
+@pytest.mark.slow
 def test_a_client_that_reads_nothing_is_cut_off(start):
     """Its connection ends though it sent whole requests, and the memory stays bounded."""
     server = start(limits={"read_seconds": 0.5, "work_seconds": 0.5})

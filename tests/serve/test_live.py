@@ -66,6 +66,7 @@ def test_a_changed_index_is_taken_and_no_request_is_dropped(start, tmp_path):
     assert server.figures()['losslayer_reloads{outcome="done"}'] == 1
 
 
+@pytest.mark.slow
 def test_a_broken_index_leaves_the_old_one_until_it_is_mended(start, tmp_path):
     table = tmp_path / "table.tsv"
     write(table, "old")
