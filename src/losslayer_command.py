@@ -1,5 +1,7 @@
 """The command `losslayer`: outside the package, because importing that starts an engine.
 
+Serving needs none, so `losslayer faq serve` is told from the rest here.
+
 Keras takes the engine that `KERAS_BACKEND` or its `keras.json` names; it writes that file itself,
 with TensorFlow in it, installed or not. A command should rather run on what is there.
 """
@@ -8,10 +10,25 @@ import importlib.util
 import json
 import os
 import pathlib
+import sys
+
+# What serving needs.
+SERVING = (
+    "typer",
+    "tokenizers",
+    "onnxruntime",
+    "bm25s",
+    "starlette",
+    "uvicorn",
+    "prometheus_client",
+)
 
 
 def main() -> None:
     """Choose an installed engine, JAX first, unless the user has; then run the command."""
+    if sys.argv[1:3] == ["faq", "serve"]:
+        _serve(sys.argv[3:])
+        return
     if "KERAS_BACKEND" not in os.environ and not _installed(_configured()):
         engine = next(filter(_installed, ("jax", "torch", "tensorflow")), None)
         if engine is None:
@@ -24,6 +41,18 @@ def main() -> None:
     cli.main()
 
 
+def _serve(arguments: list[str]) -> None:
+    """Run the service, or say what is missing."""
+    missing = [package for package in SERVING if not _installed(package)]
+    if missing:
+        raise SystemExit(
+            f'losslayer: `{missing[0]}` is not installed. Run: pip install "losslayer[serve]"'
+        )
+    from losslayer_serve import command
+
+    command.main(arguments)
+
+
 def _configured() -> str:
     home = pathlib.Path(os.environ.get("KERAS_HOME", pathlib.Path.home() / ".keras"))
     try:
@@ -32,5 +61,5 @@ def _configured() -> str:
         return ""
 
 
-def _installed(engine: str) -> bool:
-    return bool(engine) and importlib.util.find_spec(engine) is not None
+def _installed(package: str) -> bool:
+    return bool(package) and importlib.util.find_spec(package) is not None

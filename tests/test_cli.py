@@ -7,10 +7,10 @@ import signal
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from losslayer.cli import main
+from losslayer_serve.index import Index
 
 TRAIN = """question,entry
 where is my card,card_arrival
@@ -70,23 +70,23 @@ def test_train_prints_measures_and_writes_a_model(model):
     assert result["metrics"]["BM25, titles"]["accuracy@1"] == 0.0
     assert result["metrics"]["BM25, single questions"]["accuracy@1"] == 1.0
     assert "epoch  2/2" in done.stderr
-    assert json.loads((folder / "metrics.json").read_text()) == result["metrics"]
+    assert json.loads((folder / "model" / "metrics.json").read_text()) == result["metrics"]
 
 
 def test_train_ends_with_a_table_and_the_next_command(place, capsys):
     """For people: a table of measures, the picture, and how to ask."""
     (place / "test.csv").write_text("question,entry\nmy card,card_arrival\n")
-    (place / "m").mkdir()
-    (place / "m" / "matcher.json").write_text("an earlier model")
+    (place / "m" / "model").mkdir(parents=True)
+    (place / "m" / "model" / "losslayer-manifest.json").write_text("an earlier model")
     options = ["--test", "test.csv", "--epochs", 1, "--out", "m", "--overwrite"]
     code, out, _ = run(capsys, "faq", "train", "train.csv", *options)
     assert code == 0
     lines = out.splitlines()
     assert lines[3].split() == ["accuracy@1", "recall@5", "MRR"]
     assert lines[-3].startswith("model   m ")
-    assert lines[-2] == f"curves  {os.path.join('m', 'curves.png')}"
+    assert lines[-2] == f"curves  {os.path.join('m', 'model', 'curves.png')}"
     assert lines[-1] == 'try it  losslayer faq ask --model m "your question"'
-    assert (place / "m" / "curves.png").exists()
+    assert (place / "m" / "model" / "curves.png").exists()
 
 
 def test_ask_answers_arguments(model, capsys):
@@ -134,6 +134,8 @@ def test_ask_is_interactive_at_a_terminal(model, capsys, monkeypatch):
         ("question,entry\na,b\nc,b\n", [], "data.csv:2: column `entry`: all rows have the same"),
         (TRAIN, ["--title", "name"], "data.csv:1: no column `name`"),
         (TRAIN, ["--test", "other.csv"], "other.csv:2: column `entry`: no training question has"),
+        (TRAIN, ["--encoder", "rnn"], "Settings: `encoder` must be one of ('lstm', 'bilstm"),
+        (TRAIN, ["--objective", "all"], "Settings: `objective` must be one of ('triplet', "),
         (TRAIN, ["--out", "taken"], "taken: exists"),
         (TRAIN, ["--out", "taken", "--overwrite"], "taken: exists"),
         (TRAIN, ["--out", "earlier"], "earlier: holds a model already. Add --overwrite"),
@@ -146,8 +148,8 @@ def test_bad_input_is_one_line_and_exit_code_2(place, capsys, table, arguments, 
     (place / "other.csv").write_text("question,entry\na loan?,loan\n")
     (place / "taken").mkdir()
     (place / "taken" / "mine.txt").touch()
-    (place / "earlier").mkdir()
-    (place / "earlier" / "matcher.json").touch()
+    (place / "earlier" / "model").mkdir(parents=True)
+    (place / "earlier" / "model" / "losslayer-manifest.json").touch()
     before = sorted(place.rglob("*"))
     code, out, err = run(capsys, "faq", "train", "data.csv", *arguments)
     assert code == 2
@@ -202,7 +204,7 @@ def test_ctrl_c_keeps_what_was_learned(place, capsys):
     assert result["interrupted"]
     assert result["epochs"] < 5000
     assert "Stopped early" in err
-    assert np.load(place / "m" / "vectors.npy").shape[0] == 2
+    assert len(Index.open(place / "m" / "index")) == 2
     assert list((place / "m.partial").glob("*.run"))
     # Fewer epochs are another training, with another course of the learning rate.
     code, _, err = run(capsys, "faq", "train", "train.csv", "--epochs", 2, "--out", "m")

@@ -1,7 +1,5 @@
 """Texts to unit vectors, by an exported encoder."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from os import PathLike
 
@@ -9,20 +7,9 @@ import numpy as np
 import onnxruntime
 
 from losslayer_serve.errors import ArgumentError, FolderError
-from losslayer_serve.folder import TOKENIZER, WEIGHTS, ModelFolder, open_folder
+from losslayer_serve.folder import TOKENIZER, ModelFolder, fingerprint, open_folder
 from losslayer_serve.tokenizer import Tokenizer
 from losslayer_serve.vectors import unit_vectors
-
-
-def fingerprint(folder: ModelFolder) -> str:
-    """What the vectors of a model depend on, as one SHA-256.
-
-    Returns:
-        Hexadecimal; another one for other weights, another tokeniser, or another `encoder` in the
-        spec.
-    """
-    parts = [folder.digests.get(WEIGHTS), folder.digests.get(TOKENIZER), folder.spec.get("encoder")]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 class Encoder:

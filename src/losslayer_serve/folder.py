@@ -129,6 +129,17 @@ def open_folder(path: str | PathLike[str], kind: str) -> ModelFolder:
     return ModelFolder(folder, spec, {name: digest for name, (_, digest) in files.items()})
 
 
+def fingerprint(folder: ModelFolder) -> str:
+    """What the vectors of a model depend on, as one SHA-256.
+
+    Returns:
+        Hexadecimal; another one for other weights, another tokeniser, or another `encoder` in the
+        spec.
+    """
+    parts = [folder.digests.get(WEIGHTS), folder.digests.get(TOKENIZER), folder.spec.get("encoder")]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
 def _plain_files(folder: Path) -> set[str]:
     """The names in a folder; an error for what is no plain file or has a name we don't write."""
     names = set()

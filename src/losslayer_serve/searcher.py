@@ -20,9 +20,12 @@ class Encoder(Protocol):
 
 
 class Index(Protocol):
-    """Entries that can be searched; `fingerprint` is that of the encoder of its vectors."""
+    """Entries that can be searched."""
 
-    fingerprint: str
+    @property
+    def fingerprint(self) -> str:
+        """That of the encoder of its vectors."""
+        ...
 
     def search(self, texts: list[str], vectors: np.ndarray, top: int) -> list[list[Hit]]:
         """The nearest entries of each text and its vector, best first."""

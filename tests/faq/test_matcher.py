@@ -3,26 +3,36 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
-import zipfile
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import losslayer as ll
-from losslayer.faq import Matcher, read_examples
+from losslayer.faq import Matcher, read_examples, read_faq
+from losslayer.faq.encoders import ENCODERS
 from losslayer.text import FolderError
+from losslayer_serve.index import DamagedIndexError, OtherModelError
 
 FILES = [
-    "answer_encoder.keras",
     "curves.png",
     "history.json",
-    "matcher.json",
+    "losslayer-manifest.json",
     "metrics.json",
-    "question_encoder.keras",
+    "spec.json",
     "tokenizer.json",
-    "vectors.npy",
+    "weights.safetensors",
 ]
+
+FAQ = """question\tanswer
+Where is my card?\tIt comes by mail within five days.
+How do I add money?\tChoose top up, then the amount.
+Which rate do I get?\tThat of the day on which you exchange.
+I lost my phone\tLock the account from another device.
+"""
 
 
 def test_it_learns(trained, test_table, small):
@@ -31,9 +41,9 @@ def test_it_learns(trained, test_table, small):
     measured = trained.evaluate(unseen)
     assert measured["accuracy@1"] >= 0.75
     assert measured["recall@5"] == 1.0
-    assert set(trained.history) == {"loss", "triplet", "in_order", "seconds"}
+    assert set(trained.history) == {"loss", "in_batch", "in_order", "seconds"}
     assert {len(values) for values in trained.history.values()} == {small.epochs}
-    assert trained.history["triplet"] == trained.history["loss"]
+    assert trained.history["in_batch"] == trained.history["loss"]
     assert trained.history["in_order"][-1] > 0.9
 
 
@@ -42,8 +52,8 @@ def test_what_is_loaded_answers_as_what_was_saved(trained, test_table, tmp_path)
     unseen = read_examples(test_table, entries=trained.entries)
     measured = {"this model": trained.evaluate(unseen)}
     dataclasses.replace(trained, metrics=measured).save(tmp_path / "saved")
-    assert sorted(path.name for path in (tmp_path / "saved").iterdir()) == FILES
-    assert (tmp_path / "saved" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in (tmp_path / "saved" / "model").iterdir()) == FILES
+    assert (tmp_path / "saved" / "model" / "curves.png").read_bytes().startswith(b"\x89PNG")
     loaded = Matcher.load(tmp_path / "saved")
     np.testing.assert_allclose(
         loaded.scores(unseen.questions), trained.scores(unseen.questions), rtol=1e-5, atol=1e-6
@@ -102,13 +112,13 @@ def test_it_goes_on_where_it_was_stopped(table, small, tmp_path):
         resume=tmp_path / "parts",
     )
     assert stopped.interrupted
-    assert len(stopped.history["triplet"]) == 3
+    assert len(stopped.history["in_batch"]) == 3
     assert len(stopped.ask(["card"], 2)[0]) == 2
     lines = []
     again = Matcher.train(known, settings, report=lines.append, resume=tmp_path / "parts")
     assert len(lines) == 1
     assert not again.interrupted
-    for name in ("loss", "triplet", "in_order"):
+    for name in ("loss", "in_batch", "in_order"):
         assert again.history[name] == whole.history[name]
     np.testing.assert_array_equal(again.vectors, whole.vectors)
     other = dataclasses.replace(settings, margin=0.3)
@@ -119,31 +129,83 @@ def test_it_goes_on_where_it_was_stopped(table, small, tmp_path):
         Matcher.train(fewer, settings, resume=tmp_path / "parts")
 
 
-def test_encoders_need_no_losslayer(trained, tmp_path):
-    """The saved encoders are plain Keras: no class of ours is named in their files."""
-    trained.save(tmp_path / "saved")
-    for name in ("question_encoder.keras", "answer_encoder.keras"):
-        with zipfile.ZipFile(tmp_path / "saved" / name) as archive:
-            assert b"losslayer" not in archive.read("config.json")
-
-
 def test_damaged_folders_are_errors_in_a_line(trained, tmp_path):
-    """What can't be loaded says which folder, and why."""
+    """What can't be loaded says which file, and why."""
     with pytest.raises(FolderError, match="no matcher is saved there"):
         Matcher.load(tmp_path)
     folder = tmp_path / "saved"
     trained.save(folder)
-    vectors = np.load(folder / "vectors.npy")
-    np.save(folder / "vectors.npy", vectors[1:])
-    with pytest.raises(FolderError, match="3 vectors for 4 entries"):
-        Matcher.load(folder)
-    np.save(folder / "vectors.npy", np.array([{"a": 1}]), allow_pickle=True)
-    with pytest.raises(FolderError, match="can't be read"):
-        Matcher.load(folder)
-    content = json.loads((folder / "matcher.json").read_text("utf-8"))
-    (folder / "matcher.json").write_text(json.dumps({**content, "format": 99}), "utf-8")
-    with pytest.raises(FolderError, match="format 99"):
-        Matcher.load(folder)
+    for name, error in (
+        ("model/weights.safetensors", FolderError),
+        ("model/spec.json", FolderError),
+        ("index/index.json", DamagedIndexError),
+        ("index/shards/00000001-000.npy", DamagedIndexError),
+    ):
+        path = folder / name
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+        with pytest.raises(error, match=path.name):
+            Matcher.load(folder)
+        path.write_bytes(whole)
+    Matcher.load(folder)
+
+
+def test_an_index_of_another_matcher_is_refused(trained, tmp_path):
+    """Vectors are only compared with those of the same weights."""
+    trained.save(tmp_path / "one")
+    weights = trained.question_encoder.get_weights()
+    trained.question_encoder.set_weights([2 * weight for weight in weights])
+    try:
+        trained.save(tmp_path / "other")
+    finally:
+        trained.question_encoder.set_weights(weights)
+    shutil.rmtree(tmp_path / "one" / "index")
+    shutil.copytree(tmp_path / "other" / "index", tmp_path / "one" / "index")
+    with pytest.raises(OtherModelError, match="another encoder"):
+        Matcher.load(tmp_path / "one")
+
+
+def test_answers_come_back(small, tmp_path):
+    """Of an FAQ: entries are found by their answers, and these are kept."""
+    (tmp_path / "faq.tsv").write_text(FAQ)
+    known = read_faq(tmp_path / "faq.tsv")
+    matcher = Matcher.train(known, small)
+    matcher.save(tmp_path / "saved")
+    loaded = Matcher.load(tmp_path / "saved")
+    assert [entry.answer for entry in loaded.entries] == [entry.answer for entry in known.entries]
+    assert loaded.evaluate(known) == matcher.evaluate(known)
+    assert loaded.evaluate(known)["accuracy@1"] == 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_exported_and_served_it_answers_the_same(table, small, encoder, tmp_path):
+    """ONNX Runtime and the index give the scores that the matcher gives, in another process."""
+    settings = dataclasses.replace(small, encoder=encoder, epochs=2)
+    matcher = Matcher.train(read_examples(table), settings)
+    matcher.save(tmp_path / "m")
+    parities = Matcher.export(tmp_path / "m")
+    assert set(parities) == {"question", "answer"}
+    assert max(parity.difference for parity in parities.values()) <= 1e-5
+    questions = ["does my phone miss?", "a card, a card", "?"]
+    script = f"""
+import json, sys
+from losslayer_serve.encoder import Encoder
+from losslayer_serve.index import Index
+from losslayer_serve.searcher import Searcher
+encoder = Encoder({str(tmp_path / "m" / "model")!r})
+index = Index.open({str(tmp_path / "m" / "index")!r}, encoder.fingerprint)
+hits = Searcher(encoder, index).ask({questions!r}, 3)
+assert not {{"keras", "jax", "torch", "tensorflow", "losslayer"}} & set(sys.modules)
+print(json.dumps([[(hit.id, hit.score) for hit in found] for found in hits]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    expected = Matcher.load(tmp_path / "m").ask(questions, 3)
+    for found, answers in zip(json.loads(done.stdout), expected, strict=True):
+        assert [id for id, _ in found] == [answer.id for answer in answers]
+        scores = [answer.score for answer in answers]
+        assert [score for _, score in found] == pytest.approx(scores, abs=1e-5)
 
 
 def test_saving_over_something_else_is_refused(trained, tmp_path):
@@ -155,4 +217,4 @@ def test_saving_over_something_else_is_refused(trained, tmp_path):
     assert (tmp_path / "notes" / "a.txt").read_text() == "mine"
     trained.save(tmp_path / "saved")
     trained.save(tmp_path / "saved")
-    assert sorted(path.name for path in (tmp_path / "saved").iterdir()) == FILES
+    assert sorted(path.name for path in (tmp_path / "saved" / "model").iterdir()) == FILES

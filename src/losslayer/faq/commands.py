@@ -1,7 +1,6 @@
 """`losslayer faq train` and `losslayer faq ask`."""
 
 import contextlib
-import dataclasses
 import json
 import sys
 import time
@@ -13,12 +12,16 @@ import keras
 import typer
 
 import losslayer as ll
+from losslayer.faq.audit import audit
+from losslayer.faq.encoders import encoder_of
 from losslayer.faq.entries import read_examples
 from losslayer.faq.matcher import Answer, Matcher
 from losslayer.faq.ranking import baselines
+from losslayer.faq.reading import read_faq, read_pairs
 from losslayer.faq.settings import Settings
 from losslayer.faq.store import MARKER
 from losslayer.text import FolderError, check_replaceable
+from losslayer_serve.command import serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,6 +41,10 @@ def train(
         str | None,
         typer.Option(help="Column with the entries' titles; else the id is the title."),
     ] = None,
+    answer: Annotated[
+        str | None,
+        typer.Option(help="Column with answers: each row is then an entry, found by its answer."),
+    ] = None,
     test: Annotated[
         Path | None, typer.Option(help="A table with other questions, to measure with.")
     ] = None,
@@ -45,6 +52,12 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, help="Times each question is seen.")] = (
         Settings.epochs
     ),
+    encoder: Annotated[
+        str, typer.Option(help="lstm, bilstm-maxpool, cnn or transformer.")
+    ] = Settings.encoder,
+    objective: Annotated[
+        str, typer.Option(help="in-batch, triplet, or both.")
+    ] = Settings.objective,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another run.")] = Settings.seed,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier model in that folder.")
@@ -75,13 +88,21 @@ def train(
     goes_on = any(state.glob(STATES))
     if (out / MARKER).exists() and not overwrite and not goes_on:
         raise FolderError(f"{out}: holds a model already. Add --overwrite to replace it")
-    known = read_examples(table, question, entry, title)
-    tested = read_examples(test, question, entry, entries=known.entries) if test else None
+    settings = Settings(encoder=encoder, objective=objective, epochs=epochs, seed=seed)
+    encoder_of(settings)  # a name that there isn't is told before anything is read
+    if answer:
+        known = read_faq(table, question, answer, id=entry)
+        tested = read_pairs(test, known.entries, question, entry) if test else None
+        for row in known.table.dropped if known.table else []:
+            _note(f"{table}: left out: {row}")
+    else:
+        known = read_examples(table, question, entry, title)
+        tested = read_examples(test, question, entry, entries=known.entries) if test else None
+    _note(str(audit(known, tested)))
     _note(
         f"{table}: {len(known):,} questions, {len(known.entries)} entries. "
         f"Training on {keras.config.backend()}; the first epoch compiles the model."
     )
-    settings = dataclasses.replace(Settings(), epochs=epochs, seed=seed)
     if goes_on:
         _note(f"{state}: holds a training that ended early; going on with it.")
     try:
@@ -108,7 +129,7 @@ def train(
             "entries": len(known.entries),
             "test_questions": len(tested) if tested else 0,
             "metrics": matcher.metrics,
-            "epochs": len(matcher.history.get("triplet", [])),
+            "epochs": len(matcher.history.get("loss", [])),
             "interrupted": matcher.interrupted,
             "seconds": round(seconds, 1),
         }
@@ -118,7 +139,7 @@ def train(
         print(f"\n{test}: {len(tested):,} questions that the training has not seen\n")
         print(_measures_table(matcher.metrics))
     print(f"\nmodel   {out}   ({seconds:.0f} s)")
-    print(f"curves  {out / 'curves.png'}")
+    print(f"curves  {out / 'model' / 'curves.png'}")
     print(f'try it  losslayer faq ask --model {out} "your question"')
 
 
@@ -155,6 +176,37 @@ def ask(
             print(json.dumps({"question": asked, "answers": found}, ensure_ascii=False), flush=True)
         else:
             print(_answers_text(asked, answers), flush=True)
+
+
+@app.command()
+def export(
+    model: Annotated[Path, typer.Option(help="Folder that `train` wrote.")] = DEFAULT,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
+    ] = False,
+) -> None:
+    """Add the encoders as ONNX to a model, and prove that they give the same vectors.
+
+        losslayer faq export --model runs/faq
+
+    ONNX Runtime then runs them without Keras: `losslayer faq serve` does. Texts of several
+    lengths go through the old and the new form; the command fails, and the folder stays
+    as it was, if a value of a vector differs by more than 1e-5.
+    """
+    _note(f"{model}: TensorFlow writes the encoders, in a process of its own.")
+    parities = Matcher.export(model)
+    if as_json:
+        print(json.dumps({side: parity._asdict() for side, parity in parities.items()}))
+        return
+    for side, parity in parities.items():
+        print(
+            f"{side:8}  largest difference {parity.difference:.1e}, by padding "
+            f"{parity.padding:.1e}, over {parity.texts} texts of up to {parity.times[-1]} tokens"
+        )
+    print(f"next      losslayer faq serve --model {model}")
+
+
+app.command()(serve)
 
 
 def _remove(state: Path) -> None:

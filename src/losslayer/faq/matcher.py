@@ -17,6 +17,7 @@ from losslayer.faq.settings import Settings
 from losslayer.faq.training import Curriculum
 from losslayer.faq.triplets import Triplets
 from losslayer.faq.vectors import unit_vectors
+from losslayer.saving import Parity
 from losslayer.text import Tokenizer, pad
 
 
@@ -82,7 +83,7 @@ class Matcher:
             losslayer.ResumeError: If the folder holds the state of another training.
         """
         settings = settings or Settings()
-        titles = [entry.title for entry in examples.entries]
+        titles = [entry.text for entry in examples.entries]
         tokenizer = Tokenizer.train([*examples.questions, *titles], settings.vocabulary_size)
         title_tokens = tokenizer(titles)
         models = build(tokenizer.vocabulary_size, settings)
@@ -149,13 +150,26 @@ class Matcher:
 
     def evaluate(self, examples: Examples) -> dict[str, float]:
         """accuracy@1, recall@5 and MRR on questions whose right entry is known."""
-        if examples.entries != self.entries:
+        if [entry.id for entry in examples.entries] != [entry.id for entry in self.entries]:
             raise ValueError(
                 "Matcher.evaluate: `examples` must have the matcher's entries. "
                 f"Received: {len(examples.entries)} entries, the matcher has "
                 f"{len(self.entries)}. Read them with entries=matcher.entries"
             )
         return measures(ranks(self.scores(examples.questions), examples.right))
+
+    @staticmethod
+    def export(path: str | PathLike[str]) -> dict[str, Parity]:
+        """Add the encoders as ONNX to what `save` wrote, proved to give the same vectors.
+
+        Returns:
+            The differences that were found, for `question` and `answer`.
+
+        Raises:
+            FolderError: If no matcher is saved there.
+            losslayer.saving.ExportError: If a package is missing, or an encoder differs.
+        """
+        return store.export(path)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a folder, whole or not at all; an earlier matcher there is replaced.

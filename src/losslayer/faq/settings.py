@@ -32,7 +32,7 @@ class Settings:
     """
 
     encoder: str = "bilstm-maxpool"
-    objective: str = "triplet"
+    objective: str = "in-batch"
     vocabulary_size: int = 4000
     longest: int = 64
     embedding_dim: int = 128

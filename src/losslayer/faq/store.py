@@ -1,88 +1,133 @@
-"""A matcher as a folder of files that other programs can read too.
+"""A matcher as a folder that other programs can read too.
 
-- `matcher.json`: entries and settings; the file by which the folder is known;
-- `question_encoder.keras`: token ids to vectors; `answer_encoder.keras`: the same for titles;
-- `tokenizer.json`: of Hugging Face `tokenizers`;
-- `vectors.npy`: unit vectors of the entries, float32, `(entry, dim)`;
-- `metrics.json`, `history.json`, `curves.png`: what was measured.
+- `model`: a `losslayer_serve.folder`: the settings, the weights as safetensors, `tokenizer.json`,
+  what was measured; each file with its SHA-256. `export` adds the encoders as ONNX.
+- `index`: a `losslayer_serve.index`: the entries and their vectors.
 """
 
 import dataclasses
 import json
+import shutil
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 
 from losslayer.faq.curves import draw_curves
 from losslayer.faq.entries import Entry
+from losslayer.faq.model import Models, build
 from losslayer.faq.settings import Settings
+from losslayer.saving import Parity, export_encoder, golden_ids, read_weights, write_weights
 from losslayer.text import FolderError, Tokenizer, new_folder
+from losslayer_serve.folder import (
+    MANIFEST,
+    TOKENIZER,
+    WEIGHTS,
+    ModelFolder,
+    fingerprint,
+    new_model_folder,
+    open_folder,
+)
+from losslayer_serve.index import Entry as Indexed
+from losslayer_serve.index import Index
 
 if TYPE_CHECKING:
     from losslayer.faq.matcher import Matcher
 
-MARKER = "matcher.json"
-FORMAT = 1
+MODEL, INDEX = "model", "index"
+# By this file a folder is known as a matcher.
+MARKER = f"{MODEL}/{MANIFEST}"
+KIND = "faq"
 
 
 def save(matcher: "Matcher", path: str | PathLike[str]) -> None:
     """Write the folder, whole or not at all."""
-    with new_folder(path, MARKER) as folder:
-        matcher.question_encoder.save(folder / "question_encoder.keras")
-        matcher.answer_encoder.save(folder / "answer_encoder.keras")
-        matcher.tokenizer.save(folder / "tokenizer.json")
-        np.save(folder / "vectors.npy", matcher.vectors, allow_pickle=False)
-        _write_json(folder / "metrics.json", matcher.metrics)
-        _write_json(folder / "history.json", matcher.history)
-        if matcher.history:
-            draw_curves(folder / "curves.png", matcher.history, matcher.settings.random_epochs)
-        content = {
-            "format": FORMAT,
-            "settings": dataclasses.asdict(matcher.settings),
-            "entries": [entry._asdict() for entry in matcher.entries],
-        }
-        _write_json(folder / MARKER, content)
+    settings = matcher.settings
+    encoder = {
+        "longest": settings.longest,
+        "vocabulary_size": matcher.tokenizer.vocabulary_size,
+        "settings": dataclasses.asdict(settings),
+    }
+    with new_folder(path, MARKER) as whole:
+        with new_model_folder(whole / MODEL, {"kind": KIND, "encoder": encoder}) as folder:
+            write_weights(folder / WEIGHTS, matcher.question_encoder)  # the other one's are in it
+            matcher.tokenizer.save(folder / TOKENIZER)
+            _write_json(folder / "metrics.json", matcher.metrics)
+            _write_json(folder / "history.json", matcher.history)
+            if matcher.history:
+                draw_curves(folder / "curves.png", matcher.history, settings.random_epochs)
+        made = fingerprint(open_folder(whole / MODEL, KIND))
+        Index.create(whole / INDEX, made, [*map(indexed, matcher.entries)], matcher.vectors)
 
 
 def load(path: str | PathLike[str]) -> dict[str, Any]:
     """Read the folder into the arguments of `Matcher`."""
-    folder = Path(path)
-    if not (folder / MARKER).is_file():
-        raise FolderError(f"{folder}: no matcher is saved there (it holds no {MARKER})")
-    try:
-        content = _read_json(folder / MARKER)
-        if content["format"] != FORMAT:
-            raise FolderError(
-                f"{folder}: format {content['format']!r}, this version reads {FORMAT}. "
-                "Train it again"
+    folder, settings, models = _read(path)
+    index = Index.open(Path(path) / INDEX, fingerprint(folder), prepare=False)
+    return {
+        "question_encoder": models.question,
+        "answer_encoder": models.answer,
+        "tokenizer": Tokenizer.load(folder.file(TOKENIZER)),
+        "entries": [Entry(e.id, e.title, e.answer) for e in index.entries],
+        "vectors": index.rows.vectors(index.rows.live),
+        "settings": settings,
+        "history": _read_json(folder.file("history.json")),
+        "metrics": _read_json(folder.file("metrics.json")),
+    }
+
+
+def export(path: str | PathLike[str]) -> dict[str, Parity]:
+    """Add both encoders as ONNX to a matcher's folder, and prove that they are the same.
+
+    Returns:
+        How near each is to its encoder here, by name.
+    """
+    folder, settings, models = _read(path)
+    size = folder.spec["encoder"]["vocabulary_size"]
+    golden = golden_ids(size, settings.longest)
+    parities = {}
+    with new_model_folder(folder.path, folder.spec) as fresh:
+        for name in folder.digests.keys() - {"spec.json"}:
+            shutil.copy2(folder.path / name, fresh / name)
+        for side, make in (("question", question_encoder), ("answer", answer_encoder)):
+            parities[side] = export_encoder(
+                fresh / f"{side}.onnx",
+                getattr(models, side),
+                make,
+                folder.spec["encoder"],
+                golden,
             )
-        parts = {
-            "question_encoder": _encoder(folder / "question_encoder.keras"),
-            "answer_encoder": _encoder(folder / "answer_encoder.keras"),
-            "tokenizer": Tokenizer.load(folder / "tokenizer.json"),
-            "entries": [Entry(**entry) for entry in content["entries"]],
-            "vectors": np.load(folder / "vectors.npy", allow_pickle=False),
-            "settings": Settings(**content["settings"]),
-            "history": _read_json(folder / "history.json"),
-            "metrics": _read_json(folder / "metrics.json"),
-        }
-    except FolderError:
-        raise
-    except Exception as problem:
-        # Whatever a library says about a damaged file, the folder is what is wrong.
-        raise FolderError(f"{folder}: can't be read ({problem})") from problem
-    if len(parts["vectors"]) != len(parts["entries"]):
-        raise FolderError(
-            f"{folder}: {len(parts['vectors'])} vectors for {len(parts['entries'])} entries"
-        )
-    return parts
+    return parities
 
 
-def _encoder(path: Path) -> keras.Model:
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
+def question_encoder(encoder: dict[str, Any]) -> keras.Model:
+    """The encoder of questions that `encoder` of a spec describes, with its first weights."""
+    return build(encoder["vocabulary_size"], Settings(**encoder["settings"])).question
+
+
+def answer_encoder(encoder: dict[str, Any]) -> keras.Model:
+    """The encoder of titles, likewise."""
+    return build(encoder["vocabulary_size"], Settings(**encoder["settings"])).answer
+
+
+def indexed(entry: Entry) -> Indexed:
+    """An entry as the index keeps it, with what the encoder reads."""
+    return Indexed(entry.id, entry.title, entry.answer, entry.text)
+
+
+def _read(path: str | PathLike[str]) -> tuple[ModelFolder, Settings, Models]:
+    """The checked folder, its settings and the encoders with their weights."""
+    if not (Path(path) / MARKER).is_file():
+        raise FolderError(f"{path}: no matcher is saved there (it holds no {MARKER})")
+    folder = open_folder(Path(path) / MODEL, KIND)
+    try:
+        settings = Settings(**folder.spec["encoder"]["settings"])
+        models = build(folder.spec["encoder"]["vocabulary_size"], settings)
+    except (KeyError, TypeError, ValueError) as problem:
+        raise FolderError(f"{folder.path}/spec.json: can't be read ({problem})") from problem
+    read_weights(folder.file(WEIGHTS), models.question)
+    return folder, settings, models
 
 
 def _read_json(path: Path) -> Any:
