@@ -53,6 +53,12 @@ def test_words_without_spaces_become_tokens():
     assert "银行卡" in [tokenizer.decode([token]) for token in ids]
 
 
+def test_a_word_is_the_same_at_the_beginning(tokenizer):
+    """The order of words changes the order of the tokens only."""
+    [[first, second]] = tokenizer(["my card"])
+    assert tokenizer(["card my"]) == [[second, first]]
+
+
 def test_a_chinese_word_is_the_same_wherever_it_stands():
     """At the beginning, within a text, beside other scripts with a space or without one."""
     texts = ["银行卡在哪", "我的银行卡", "debian 银行卡", "debian"]

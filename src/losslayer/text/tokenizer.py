@@ -54,9 +54,7 @@ class Tokenizer:
                 pre_tokenizers.Metaspace(SPACE),
                 # Chinese has words within a text and at its beginning; they must be the same ones.
                 pre_tokenizers.Split(Regex(rf"{SPACE}(?=[{CHINESE}])"), "removed"),
-                pre_tokenizers.Split(
-                    Regex(rf"[{CHINESE}]+|[\p{{P}}\p{{S}}&&[^{SPACE}]]"), "isolated"
-                ),
+                pre_tokenizers.Split(Regex(rf"[\p{{P}}\p{{S}}&&[^{SPACE}]]"), "isolated"),
             ]
         )
         inner.decoder = decoders.Sequence(
