@@ -11,8 +11,8 @@ PYTHON ?= python3
 BACKEND ?= jax
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 PYTEST := -m pytest
-# Two at a time, a file's tests together: they share what is slow to make.
-TWO := -n 2 --dist loadfile
+# Two at a time; who has done its half takes from the other's.
+TWO := -n 2 --dist worksteal
 EXTRAS_jax := dev,jax
 EXTRAS_tensorflow := dev,tensorflow
 # One version for all who run the tests; TORCH=torch takes the newest.
@@ -60,7 +60,8 @@ slow: setup-all
 	  "tests/callbacks/test_exact.py::test_every_step[two in one]" \
 	  "tests/callbacks/test_exact.py::test_every_step[tf.data with steps]" \
 	  tests/core/test_replicas.py tests/core/test_slices.py tests/losses
-	KERAS_BACKEND=torch .venv/bin/python $(PYTEST) -m slow tests/callbacks/test_resume.py tests/losses
+	KERAS_BACKEND=torch .venv/bin/python $(PYTEST) -m slow tests/callbacks/test_resume.py tests/losses \
+	  tests/core/test_slices.py
 
 test-wheel: .venv/ready-jax
 	rm -rf dist .venv-wheel

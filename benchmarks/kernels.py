@@ -122,18 +122,26 @@ def sigmoid_written_out(anchor, positive):
     return -keras.ops.sum(keras.ops.log_sigmoid(signs * (found - 10))) / found.shape[0]
 
 
+def torchs_fused(function, options, hidden, table, labels, weights):
+    """PyTorch's own fused loss; it takes no weights, and all tokens count."""
+    return function(hidden, table, labels.long(), options=options)
+
+
 def functions(kind):
     """The ways to the value, by name; ours first."""
     losses = {"Keras": by_keras, **engines_own()}
     if kind == "linear":
         found = {n: functools.partial(linear_written_out, loss) for n, loss in losses.items()}
         if ENGINE == "torch":
+            import torch
             from torch.nn import functional
 
             if hasattr(functional, "linear_cross_entropy"):
-                found["F.linear_cross_entropy"] = lambda hidden, table, labels, weights: (
-                    functional.linear_cross_entropy(hidden, table, labels.long())
-                )
+                options = {"": None, ", chunked": torch.nn.LinearCrossEntropyOptions()}
+                for kind, chosen in options.items():
+                    found[f"F.linear_cross_entropy{kind}"] = functools.partial(
+                        torchs_fused, functional.linear_cross_entropy, chosen
+                    )
         return {"losslayer": linear, **found}
     if kind == "sigmoid":
         layer = ll.losses.SigmoidPairs(temperature=0.05, learned=False)

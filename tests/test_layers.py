@@ -16,12 +16,12 @@ LAYERS = [
     ["core"],
     ["losses", "metrics", "weighting", "callbacks"],
     ["testing", "inspect"],
-    ["text"],
+    ["text", "saving"],
     ["faq", "seq2seq"],
     ["cli", "web"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-APPLICATIONS = {"text", "faq", "seq2seq", "cli", "web"}
+APPLICATIONS = {"text", "saving", "faq", "seq2seq", "cli", "web"}
 ENGINES = {"jax", "torch", "tensorflow"}
 MODULES = sorted(ROOT.rglob("*.py"))
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 # Names of the packages that the command line needs and a plain install lacks.
-EXTRA = ("typer", "tokenizers", "bm25s", "matplotlib")
+EXTRA = ("typer", "tokenizers", "bm25s", "matplotlib", "safetensors")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(f'`{missing.name}` is not installed. Run: pip install "losslayer[faq]"')
 
     import losslayer as ll
+    from losslayer_serve.errors import ServeError
 
     app = typer.Typer(
         no_args_is_help=True,
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     app.add_typer(commands.app, name="faq")
     try:
         app(args=arguments, prog_name="losslayer")
-    except ll.LosslayerError as problem:
+    except (ll.LosslayerError, ServeError) as problem:
         _fail(str(problem))
     except BrokenPipeError:
         # Who reads our output has enough; closing quietly is what other tools do.

@@ -1,16 +1,25 @@
 """The network: what padding may do to it (nothing), and what is trained."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
-from losslayer.faq.model import bilstm_maxpool, build, masked_max
+import losslayer as ll
+from losslayer.faq.encoders import ENCODERS, masked_max
+from losslayer.faq.model import build
 
 TOKENS = np.array([[5, 6, 7, 0], [8, 9, 0, 0], [3, 3, 3, 3]], "int32")
 
 
 def numpy_of(tensor):
     return keras.ops.convert_to_numpy(tensor)
+
+
+def unit(model, tokens):
+    vectors = numpy_of(model(tokens, training=False))
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def test_masked_max_against_numpy():
@@ -31,13 +40,64 @@ def test_masked_max_of_nothing_is_finite(dtype):
     assert np.isfinite(numpy_of(found)).all()
 
 
-def test_padding_changes_no_vector(small):
-    """More padding, the same vectors: neither LSTM starts in it, and it never wins the maximum."""
-    encoder = bilstm_maxpool(20, small)
+@pytest.mark.parametrize("name", ENCODERS)
+def test_padding_changes_no_vector(small, name):
+    """More padding, the same vectors: no encoder reads it, and it never wins a maximum."""
+    encoder = ENCODERS[name](20, small)
     padded = np.pad(TOKENS, ((0, 0), (0, 9)))
     short, long = (numpy_of(encoder(tokens, training=False)) for tokens in (TOKENS, padded))
     assert short.shape == (3, 2 * small.units)
     np.testing.assert_allclose(short, long, rtol=1e-5, atol=1e-6)
+    assert np.abs(short[0] - short[1]).max() > 1e-3  # and a text does change it
+    nothing = numpy_of(encoder(np.zeros((1, 4), "int32"), training=False))
+    assert np.isfinite(nothing).all()
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders_start_from_the_seed_alone(small, name):
+    """Two of them have the same weights."""
+    first, second = (ENCODERS[name](20, small).get_weights() for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_unknown_names(small):
+    """The names that there are, before anything is built."""
+    with pytest.raises(ll.ArgumentError, match="`encoder` must be one of.*'cnn'.*'rnn'"):
+        build(20, dataclasses.replace(small, encoder="rnn"))
+    with pytest.raises(ll.ArgumentError, match="`objective` must be one of.*'both'.*'all'"):
+        dataclasses.replace(small, objective="all")
+
+
+def test_objectives_are_named_terms(small):
+    """In-batch: the cross entropy among all titles that belong to other entries, by hand."""
+    settings = dataclasses.replace(small, objective="both", temperature=0.5)
+    models = build(20, settings)
+    models.training.compile("sgd")
+    right_entry, wrong_entry = np.array([4, 5, 4], "int32"), np.array([5, 7, 6], "int32")
+    batch = {"question": TOKENS, "right": TOKENS[[1, 2, 1]], "wrong": TOKENS[[2, 0, 0]]}
+    batch |= {"right_entry": right_entry, "wrong_entry": wrong_entry}
+    logs = models.training.evaluate(batch, return_dict=True, verbose=0)
+    asked, right, wrong = (
+        unit(model, batch[name])
+        for model, name in (
+            (models.question, "question"),
+            (models.answer, "right"),
+            (models.answer, "wrong"),
+        )
+    )
+    values = []
+    for row in range(3):
+        scores = [asked[row] @ right[row] / 0.5]
+        for vectors, entries in ((right, right_entry), (wrong, wrong_entry)):
+            scores += [
+                asked[row] @ vector / 0.5
+                for vector, entry in zip(vectors, entries)
+                if entry != right_entry[row]
+            ]
+        values.append(np.log(np.sum(np.exp(scores))) - scores[0])
+    assert logs["in_batch"] == pytest.approx(np.mean(values), rel=1e-4)
+    assert logs["loss"] == pytest.approx(logs["in_batch"] + logs["triplet"], rel=1e-5)
 
 
 def test_first_weights_depend_on_the_seed_alone(small):
@@ -57,10 +117,6 @@ def test_the_loss_by_hand(small):
     question, right, wrong = TOKENS, TOKENS[[1, 2, 0]], TOKENS[[2, 0, 1]]
     batch = {"question": question, "right": right, "wrong": wrong}
     logs = models.training.evaluate(batch, return_dict=True, verbose=0)
-
-    def unit(model, tokens):
-        vectors = numpy_of(model(tokens, training=False))
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     asked = unit(models.question, question)
     nearness = [(asked * unit(models.answer, tokens)).sum(axis=1) for tokens in (right, wrong)]

@@ -75,3 +75,23 @@ def test_no_compilation_for_another_number_of_rows_that_count(example):
         whole = reference.sum_of_rows(scores, [vectors, places], [table, scale], some, 3)
         np.testing.assert_allclose(float(run(some)), float(whole), rtol=1e-5)
     assert len(traces) <= 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_values(example, size):
+    """Each row's own value, 0 where nothing counts; a gradient does not go through them."""
+    with backend.float64():
+        places = ops.zeros(7, "int32")
+        *tensors, weights = map(ops.convert_to_tensor, example)
+
+        def values(vectors):
+            rows, shared = [vectors, places], tensors[1:]
+            return kernels.values_of_rows(scores, rows, shared, weights, size)
+
+        found = ops.convert_to_numpy(values(tensors[0]))
+        whole = ops.convert_to_numpy(scores([tensors[0], places], tensors[1:]))
+        slopes = backend.value_and_gradient(lambda leaves: ops.sum(ops.square(values(*leaves))))(
+            [example[0]]
+        )[1]
+    np.testing.assert_allclose(found, np.where(example[3] == 0, 0, whole), rtol=1e-12)
+    assert not np.any(slopes[0])

@@ -5,7 +5,7 @@ import pytest
 from tokenizers import Tokenizer, models
 
 from losslayer.text import normalised, text_ids
-from losslayer.text.normal import normalizer
+from losslayer_serve.normal import normalizer
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-import losslayer as ll
 from losslayer.text import Tokenizer, normalised
+from losslayer_serve.errors import ArgumentError
 from tests.shared_data import shared_data
 
 TEXTS = [
@@ -121,7 +121,7 @@ def test_very_long_texts_take_no_longer_per_character(tokenizer, character):
 
 def test_a_text_is_no_list_of_texts(tokenizer):
     """Its letters would be taken for texts."""
-    with pytest.raises(ll.ArgumentTypeError, match="must be a list of texts"):
+    with pytest.raises(ArgumentError, match="must be a list of texts"):
         tokenizer("card")
 
 

@@ -20,7 +20,7 @@ def draw_curves(
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss, order = figure.subplots(1, 2)
     for axes, name, title in (
-        (loss, "triplet", "triplet loss"),
+        (loss, "loss", "loss"),
         (order, "in_order", "triplets whose right title is the nearer"),
     ):
         epochs = range(1, len(history[name]) + 1)

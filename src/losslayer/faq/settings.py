@@ -2,12 +2,19 @@
 
 from dataclasses import dataclass
 
+import losslayer as ll
+
+OBJECTIVES = ("triplet", "in-batch", "both")
+
 
 @dataclass(frozen=True)
 class Settings:
     """Settings of a matcher; how the defaults were chosen is in docs/faq.md.
 
     Args:
+        encoder: "lstm", "bilstm-maxpool", "cnn" or "transformer".
+        objective: "triplet", a title against a wrong one; "in-batch", against all titles of the
+            batch; or "both".
         vocabulary_size: Number of token ids at most.
         longest: Tokens of a text that are read; the rest is cut off.
         embedding_dim: Size of a token's embedding.
@@ -15,6 +22,7 @@ class Settings:
         dropout: Share of the embeddings' values dropped in training.
         word_dropout: Share of a question's tokens that training replaces by "unknown".
         margin: By how much the right title has to be nearer than the wrong one.
+        temperature: What in-batch cosines are divided by.
         batch_size: Questions in a step.
         epochs: Times that each question is seen.
         random_epochs: The first epochs, whose wrong titles are drawn from all.
@@ -23,6 +31,8 @@ class Settings:
         seed: Fixes the first weights, the dropout, the batches and the wrong titles.
     """
 
+    encoder: str = "bilstm-maxpool"
+    objective: str = "triplet"
     vocabulary_size: int = 4000
     longest: int = 64
     embedding_dim: int = 128
@@ -30,9 +40,17 @@ class Settings:
     dropout: float = 0.3
     word_dropout: float = 0.1
     margin: float = 0.2
+    temperature: float = 0.05
     batch_size: int = 32
     epochs: int = 9
     random_epochs: int = 2
     nearest: int = 5
     learning_rate: float = 1e-3
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise ll.ArgumentError(
+                f"Settings: `objective` must be one of {OBJECTIVES}. "
+                f"Received: objective={self.objective!r}."
+            )

@@ -60,7 +60,7 @@ class Curriculum(keras.callbacks.Callback):
         settings = self.triplets.settings
         kind = "any" if epoch < settings.random_epochs else f"of the {settings.nearest} nearest"
         self.report(
-            f"epoch {epoch + 1:2}/{settings.epochs}  triplet {figures['triplet']:.4f}  "
+            f"epoch {epoch + 1:2}/{settings.epochs}  loss {figures['loss']:.4f}  "
             f"in order {100 * figures['in_order']:5.1f} %  "
             f"(wrong title: {kind})  {figures['seconds']:.0f} s"
         )

@@ -13,6 +13,9 @@ from losslayer.text import Tokenizer, length_batches, pad
 class Triplets(keras.utils.PyDataset):
     """Batches of `question`, `right`, `wrong`, each int32 `(batch, time)`.
 
+    Where the objective compares titles of one batch, which entries these belong to comes along:
+    `right_entry` and `wrong_entry`, `(batch,)`.
+
     Every epoch has its own batches and wrong titles, both fixed by the seed and
     the epoch's number. At first a wrong title is any of the others: most are easy
     to tell from the right one, and a model that knows nothing yet learns from
@@ -79,5 +82,8 @@ class Triplets(keras.utils.PyDataset):
         generator = np.random.default_rng((self.settings.seed, self.epoch, batch))
         dropped = generator.random(question.shape) < self.settings.word_dropout
         question[dropped & (question != Tokenizer.padding)] = Tokenizer.unknown
-        right, wrong = self.titles[self.right[rows]], self.titles[self.wrong[rows]]
-        return ({"question": question, "right": right, "wrong": wrong},)
+        right, wrong = self.right[rows].astype("int32"), self.wrong[rows].astype("int32")
+        texts = {"question": question, "right": self.titles[right], "wrong": self.titles[wrong]}
+        if self.settings.objective == "triplet":
+            return (texts,)
+        return ({**texts, "right_entry": right, "wrong_entry": wrong},)

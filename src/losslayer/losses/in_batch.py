@@ -66,12 +66,16 @@ class BatchScores(FusedLoss):
     def weighted_sum(self, tensors, weights, counts):
         """The sum over rows, a few of them at a time."""
         row, batch = self._prepared(tensors, counts)
+        return self._in_turn(kernels.sum_of_rows, self.of_rows, row, batch, weights)
 
-        def function(of_row, of_batch):
-            return self.of_rows(dict(zip(row, of_row)), dict(zip(batch, of_batch)))
+    def _in_turn(self, kernel, function, row, batch, weights):
+        """What a kernel makes of `function(row, batch)`, which takes tensors by name."""
 
-        size = max(_SCORES // (tensors[0].shape[0] or 2**14), _LEAST_ROWS)
-        return kernels.sum_of_rows(function, [*row.values()], [*batch.values()], weights, size)
+        def by_place(of_row, of_batch):
+            return function(dict(zip(row, of_row)), dict(zip(batch, of_batch)))
+
+        size = max(_SCORES // (weights.shape[0] or 2**14), _LEAST_ROWS)
+        return kernel(by_place, [*row.values()], [*batch.values()], weights, size)
 
     def _prepared(self, tensors, counts):
         """What `of_rows` takes, for all rows."""
@@ -212,26 +216,74 @@ class InBatchNegatives(BatchScores):
             value = (value + self._found(row, batch, "positive", "anchor")) / 2
         return value
 
+    def weighted_sum(self, tensors, weights, counts):
+        """The sum over rows; for both ways each score is made twice, not once for each gradient.
+
+        First the log-sum of each positive over its anchors, without a gradient. With that constant
+
+            sum_j weight_j (sum_i exp(s_ij - log_sum_j) + log_sum_j - 1)
+
+        is the sum of the log-sums, and has its gradient. It needs a row's scores only once more,
+        and those are what the way forth needs.
+        """
+        if not self.symmetric:
+            return super().weighted_sum(tensors, weights, counts)
+        row, batch = self._prepared(tensors, counts)
+        back = self._in_turn(kernels.values_of_rows, self._back, row, batch, weights)
+        known = {"weight": weights, "back": back}
+        row, batch = row | known, batch | known
+        ones = ops.cast(ops.not_equal(weights, 0), weights.dtype)
+        return self._in_turn(kernels.sum_of_rows, self._both_ways, row, batch, ones) / 2
+
+    def _back(self, row, batch):
+        scores, out, _ = self._between(row, batch, "positive", "anchor")
+        return self._log_sum(row, batch, "positive", "anchor", scores, out)
+
+    def _both_ways(self, row, batch):
+        """What a row adds to the sum: its own way forth, and its part of all ways back."""
+        scores, out, right = self._between(row, batch, "anchor", "positive")
+        value = self._log_sum(row, batch, "anchor", "positive", scores, out)
+        value = value + row["back"] - 1 - 2 * right
+        if self.same_side:
+            beside, beside_out = self._beside(row, batch, "positive")
+            value = value + ops.sum(_exp(beside - row["back"], beside_out), axis=0)
+        shares = _exp(scores - ops.expand_dims(batch["back"], 1), out)
+        return row["weight"] * value + ops.matmul(batch["weight"], shares)
+
     def _found(self, row, batch, own, other):
         """-log of the share that a row's other side has among its candidates."""
+        scores, out, right = self._between(row, batch, own, other)
+        return self._log_sum(row, batch, own, other, scores, out) - right
+
+    def _between(self, row, batch, own, other):
+        """Scores of candidates of the other side, `(candidate, row)`; who is out; each own one."""
         right = ops.sum(row[own] * row[other], axis=1)
-        is_right, out = _right_and_out(row, batch)
-        scores = self._scores(batch[other], row[own], batch)  # (candidate, row)
+        scores = self._scores(batch[other], row[own], batch)
         if self.hardness:
-            scores = ops.where(is_right, right, scores)
-        if "log_q" in row and other == "positive":
-            right = right - row["log_q"]
+            scores = ops.where(_is_right(row, batch), right, scores)
+        return scores, _others_out(row, batch), right
+
+    def _beside(self, row, batch, own):
+        """The same for candidates of its own side, but for the row itself."""
+        out, itself = _others_out(row, batch), _is_right(row, batch)
+        out = itself if out is None else ops.logical_or(out, itself)
+        return self._scores(batch[own], row[own], batch), out
+
+    def _log_sum(self, row, batch, own, other, scores, out):
+        """Log of the sum over all candidates of a row, those beside it and the negatives too."""
+        forth = other == "positive"
+        if forth and "log_q" in row:
             scores = scores - ops.expand_dims(batch["log_q"], 1)
         log_sum = _log_sum(scores, out)
         if self.same_side:
-            scores = self._scores(batch[own], row[own], batch)
-            out = is_right if out is None else ops.logical_or(out, is_right)
-            log_sum = ops.logaddexp(log_sum, _log_sum(scores, out))
-        if "negative" in batch and other == "positive":
+            log_sum = ops.logaddexp(log_sum, _log_sum(*self._beside(row, batch, own)))
+        if forth and "negative" in batch:
             scores = self._scores(batch["negative"], row[own], batch)
             out = _out(batch.get("negative_counts"), batch.get("negative_ids"), row.get("ids"))
             log_sum = ops.logaddexp(log_sum, _log_sum(scores, out))
-        return log_sum - right
+        if forth and "log_q" in row:  # the own candidate's score too is without it
+            log_sum = log_sum + row["log_q"]
+        return log_sum
 
     def _scores(self, candidates, vectors, batch):
         """Scores as those of wrong candidates, `(candidate, row)`: so the products run fastest."""
@@ -307,9 +359,8 @@ class SigmoidPairs(BatchScores):
         """Minus the sum of the log-probabilities of the right decisions."""
         vectors = ops.transpose(row["anchor"])
         scores = ops.matmul(batch["positive"], vectors) + batch["bias"]
-        is_right, out = _right_and_out(row, batch)
-        terms = ops.softplus(ops.where(is_right, -scores, scores))
-        value = _sum(terms, out)
+        terms = ops.softplus(ops.where(_is_right(row, batch), -scores, scores))
+        value = _sum(terms, _others_out(row, batch))
         if "negative" in batch:
             terms = ops.softplus(ops.matmul(batch["negative"], vectors) + batch["bias"])
             out = _out(batch.get("negative_counts"), batch.get("negative_ids"), row.get("ids"))
@@ -317,12 +368,18 @@ class SigmoidPairs(BatchScores):
         return value
 
 
-def _right_and_out(row, batch):
-    """Each row's own place, and which others are no wrong answers to it; None if all are."""
+def _is_right(row, batch):
+    """Each row's own place among all, `(candidate, row)`."""
     places = ops.expand_dims(ops.arange(ops.shape(batch["anchor"])[0]), 1)
-    is_right = ops.equal(places, row["place"])
+    return ops.equal(places, row["place"])
+
+
+def _others_out(row, batch):
+    """Which of the batch's other examples are no wrong answers to a row; None if all are."""
     out = _out(batch.get("counts"), batch.get("ids"), row.get("ids"))
-    return is_right, None if out is None else ops.logical_and(out, ops.logical_not(is_right))
+    if out is None:
+        return None
+    return ops.logical_and(out, ops.logical_not(_is_right(row, batch)))
 
 
 def _out(counts, ids, own_ids):
@@ -336,6 +393,10 @@ def _out(counts, ids, own_ids):
 
 def _sum(terms, out):
     return ops.sum(terms if out is None else ops.where(out, 0.0, terms), axis=0)
+
+
+def _exp(scores, out):
+    return ops.exp(scores if out is None else ops.where(out, LEFT_OUT, scores))
 
 
 def _log_sum(scores, out):

@@ -9,11 +9,13 @@
 """
 
 from losslayer.text.buckets import TokenBatches
-from losslayer.text.folder import FolderError, check_replaceable, new_folder
-from losslayer.text.normal import normalised, text_ids
-from losslayer.text.padding import length_batches, pad, padded_length
+from losslayer.text.padding import length_batches
 from losslayer.text.table import Problem, Table, TableError, read_table
-from losslayer.text.tokenizer import Tokenizer
+from losslayer_serve.errors import FolderError
+from losslayer_serve.new_folder import check_replaceable, new_folder
+from losslayer_serve.normal import normalised, text_ids
+from losslayer_serve.padding import pad, padded_length
+from losslayer_serve.tokenizer import Tokenizer
 
 __all__ = [
     "FolderError",

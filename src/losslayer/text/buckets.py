@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 import losslayer as ll
-from losslayer.text.padding import pad
 from losslayer.text.rows import Rows
+from losslayer_serve.padding import pad
 
 # Bounds that are chosen for the user: enough to keep padding low, few enough to compile.
 _BUCKETS = 5

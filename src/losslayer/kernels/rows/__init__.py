@@ -1,6 +1,7 @@
 """Values of rows that meet all others, a few rows at a time.
 
-sum_of_rows(...)   their weighted sum
+sum_of_rows(...)      their weighted sum
+values_of_rows(...)   themselves, without a gradient
 """
 
 import importlib
@@ -10,3 +11,4 @@ import keras
 _engine = importlib.import_module(f"{__name__}.{keras.backend.backend()}")
 
 sum_of_rows = _engine.sum_of_rows
+values_of_rows = _engine.values_of_rows

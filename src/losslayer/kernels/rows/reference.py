@@ -24,3 +24,12 @@ def sum_of_rows(function, rows, shared, weights, size):
         A scalar.
     """
     return ops.sum(weights * function(rows, shared))
+
+
+def values_of_rows(function, rows, shared, weights, size):
+    """The values themselves, `(row,)`, 0 where the weight is 0; nothing has a gradient by them.
+
+    The arguments are those of `sum_of_rows`.
+    """
+    values = ops.stop_gradient(function(rows, shared))
+    return ops.where(ops.equal(weights, 0), ops.zeros_like(values), values)

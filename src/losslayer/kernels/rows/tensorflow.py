@@ -25,6 +25,12 @@ def sum_of_rows(function, rows, shared, weights, size):
     return total(tf.convert_to_tensor(weights), *(tensors[place] for place in real))
 
 
+def values_of_rows(function, rows, shared, weights, size):
+    """As in `reference`."""
+    tensors = [tf.stop_gradient(t) for t in (*rows, *shared)]
+    return _in_turn(function, tensors, len(rows), tf.stop_gradient(weights), size, [])[0]
+
+
 def _in_turn(function, tensors, own, weights, size, real):
     """The value of each row, and the slopes of their weighted sum by the `real` tensors.
 

@@ -11,6 +11,13 @@ def sum_of_rows(function, rows, shared, weights, size):
     return _SumOfRows.apply(function, len(rows), size, weights, *rows, *shared)
 
 
+@torch.compiler.disable
+@torch.no_grad()
+def values_of_rows(function, rows, shared, weights, size):
+    """As in `reference`."""
+    return _in_turn(function, rows, shared, weights, size, [])[0]
+
+
 class _SumOfRows(torch.autograd.Function):
     """The weighted sum, and on the way there what its gradient is made of."""
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from losslayer.text import FolderError, new_folder
+from losslayer_serve.errors import FolderError
+from losslayer_serve.new_folder import new_folder
 
 
 def write(path, text):

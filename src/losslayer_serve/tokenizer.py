@@ -10,8 +10,8 @@ from typing import Any
 import tokenizers
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
-import losslayer as ll
-from losslayer.text.normal import BORDER, CHINESE, normalised, normalizer, whole
+from losslayer_serve.errors import ArgumentError
+from losslayer_serve.normal import BORDER, CHINESE, normalised, normalizer, whole
 
 SPACE = "▁"  # stands for the space before a word
 
@@ -19,7 +19,7 @@ SPACE = "▁"  # stands for the space before a word
 class Tokenizer:
     """Texts to token ids and back: byte-pair encoding learned from your own texts.
 
-    Texts are normalised (`losslayer.text.normalised`: lower case, single spaces, full-width letters
+    Texts are normalised (`losslayer_serve.normal`: lower case, single spaces, full-width letters
     as half-width ones), split at spaces, punctuation, symbols and where Chinese begins or ends;
     frequent strings of characters then become tokens. No space is needed between words: what is
     frequent in Chinese becomes a token wherever it stands. Id 0 is padding and is never returned;
@@ -86,7 +86,7 @@ class Tokenizer:
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text."""
         if isinstance(texts, str):
-            raise ll.ArgumentTypeError(
+            raise ArgumentError(
                 f"Tokenizer: `texts` must be a list of texts. Received: texts={texts!r:.40}. "
                 "Put it in a list."
             )

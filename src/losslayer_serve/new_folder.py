@@ -8,11 +8,7 @@ from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
-import losslayer as ll
-
-
-class FolderError(ll.LosslayerError, ValueError):
-    """A folder that can't be read or written; the message says what to do."""
+from losslayer_serve.errors import FolderError
 
 
 def check_replaceable(path: str | PathLike[str], marker: str) -> None:

@@ -1,0 +1,152 @@
+"""Encoders: token ids `(batch, time)`, padded with 0, to vectors `(batch, 2 * units)`.
+
+lstm             an LSTM read once, its last state
+bilstm-maxpool   an LSTM in each direction, the largest of each value over time
+cnn              windows of one to four tokens, the largest of each over time
+transformer      two blocks of self-attention, the mean over time
+
+In each of them padding changes nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+import losslayer as ll
+from losslayer.faq.settings import Settings
+
+WINDOWS = (1, 2, 3, 4)
+HEADS = 4
+BLOCKS = 2
+
+
+def masked_max(values: Any, mask: Any) -> Any:
+    """Largest value over the steps that count.
+
+    Args:
+        values: `(batch, time, dim)`.
+        mask: Boolean, `(batch, time)`; true counts.
+
+    Returns:
+        `(batch, dim)`.
+    """
+    # Below everything an encoder returns, and finite in half precision too.
+    return ops.max(ops.where(ops.expand_dims(mask, -1), values, -65504.0), axis=1)
+
+
+def masked_mean(values: Any, mask: Any) -> Any:
+    """Mean over the steps that count, `(batch, dim)`; 0 where none does."""
+    counted = ops.expand_dims(ops.cast(mask, values.dtype), -1)
+    return ops.sum(values * counted, axis=1) / ops.maximum(ops.sum(counted, axis=1), 1)
+
+
+def bilstm_maxpool(vocabulary_size: int, settings: Settings) -> keras.Model:
+    """A bidirectional LSTM, and of each of its values the largest over time.
+
+    The mask goes to both: without it the LSTM that reads backwards would start in the
+    padding, and the padding could win the maximum.
+    """
+    tokens, mask, embedded = _embedded(vocabulary_size, settings)
+    seed = settings.seed
+    read = layers.Bidirectional(
+        _lstm(settings.units, seed + 1, return_sequences=True),
+        backward_layer=_lstm(settings.units, seed + 2, return_sequences=True, go_backwards=True),
+    )(embedded, mask=mask)
+    return keras.Model(tokens, masked_max(read, mask), name="bilstm_maxpool")
+
+
+def lstm(vocabulary_size: int, settings: Settings) -> keras.Model:
+    """An LSTM, and its state after the last token."""
+    tokens, mask, embedded = _embedded(vocabulary_size, settings)
+    read = _lstm(2 * settings.units, settings.seed + 1)(embedded, mask=mask)
+    return keras.Model(tokens, read, name="lstm")
+
+
+def cnn(vocabulary_size: int, settings: Settings) -> keras.Model:
+    """Convolutions over windows of tokens, and of each filter the largest value over time."""
+    tokens, mask, embedded = _embedded(vocabulary_size, settings)
+    # What a window sees beyond the end of a text must be the same for any padding.
+    embedded = ops.where(ops.expand_dims(mask, -1), embedded, 0.0)
+    found = []
+    for width in WINDOWS:
+        glorot = keras.initializers.GlorotUniform(seed=settings.seed + width)
+        read = layers.Conv1D(
+            2 * settings.units // len(WINDOWS),
+            width,
+            padding="same",
+            activation="tanh",
+            kernel_initializer=glorot,
+        )(embedded)
+        found.append(masked_max(read, mask))
+    return keras.Model(tokens, layers.Concatenate()(found), name="cnn")
+
+
+def transformer(vocabulary_size: int, settings: Settings) -> keras.Model:
+    """Blocks of self-attention, normalised before each part, and the mean over time."""
+    tokens, mask, values = _embedded(vocabulary_size, settings)
+    seed, dim = settings.seed, 2 * settings.units
+    values = _dense(dim, seed + 1)(values)
+    place = ops.cumsum(ops.cast(mask, "int32"), axis=1) - 1  # of a token; padding has the last one
+    start = keras.initializers.RandomUniform(seed=seed + 2)
+    values = values + layers.Embedding(
+        settings.longest, dim, embeddings_initializer=start, name="places"
+    )(ops.maximum(place, 0))
+    for block in range(BLOCKS):
+        own = seed + 10 * (block + 1)
+        normed = layers.LayerNormalization()(values)
+        attended = layers.MultiHeadAttention(
+            HEADS, dim // HEADS, kernel_initializer=keras.initializers.GlorotUniform(seed=own)
+        )(normed, normed, attention_mask=ops.expand_dims(mask, 1))
+        values = values + layers.Dropout(settings.dropout, seed=own + 1)(attended)
+        wide = _dense(2 * dim, own + 2, activation="gelu")(layers.LayerNormalization()(values))
+        values = values + layers.Dropout(settings.dropout, seed=own + 4)(_dense(dim, own + 3)(wide))
+    values = layers.LayerNormalization()(values)
+    return keras.Model(tokens, masked_mean(values, mask), name="transformer")
+
+
+ENCODERS: dict[str, Callable[[int, Settings], keras.Model]] = {
+    "lstm": lstm,
+    "bilstm-maxpool": bilstm_maxpool,
+    "cnn": cnn,
+    "transformer": transformer,
+}
+
+
+def encoder_of(settings: Settings) -> Callable[[int, Settings], keras.Model]:
+    """The function that makes the encoder which the settings name."""
+    if settings.encoder not in ENCODERS:
+        raise ll.ArgumentError(
+            f"Settings: `encoder` must be one of {tuple(ENCODERS)}. "
+            f"Received: encoder={settings.encoder!r}."
+        )
+    return ENCODERS[settings.encoder]
+
+
+def _embedded(vocabulary_size: int, settings: Settings) -> tuple[Any, Any, Any]:
+    """Tokens, which of them count, and their embeddings."""
+    seed = settings.seed
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    embedded = layers.Embedding(
+        vocabulary_size,
+        settings.embedding_dim,
+        embeddings_initializer=keras.initializers.RandomUniform(seed=seed),
+    )(tokens)
+    embedded = layers.Dropout(settings.dropout, seed=seed)(embedded)
+    return tokens, ops.not_equal(tokens, 0), embedded
+
+
+def _lstm(units: int, seed: int, **arguments: Any) -> layers.LSTM:
+    """An LSTM whose first weights depend on nothing but the seed."""
+    return layers.LSTM(
+        units,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+        recurrent_initializer=keras.initializers.Orthogonal(seed=seed),
+        **arguments,
+    )
+
+
+def _dense(units: int, seed: int, **arguments: Any) -> layers.Dense:
+    start = keras.initializers.GlorotUniform(seed=seed)
+    return layers.Dense(units, kernel_initializer=start, **arguments)
