@@ -19,7 +19,7 @@ SPACE = "▁"  # stands for the space before a word
 class Tokenizer:
     """Texts to token ids and back: byte-pair encoding learned from your own texts.
 
-    Texts are normalised (`losslayer.text.normalised`: lower case, single spaces, full-width letters
+    Texts are normalised (`losslayer_serve.normal`: lower case, single spaces, full-width letters
     as half-width ones), split at spaces, punctuation, symbols and where Chinese begins or ends;
     frequent strings of characters then become tokens. No space is needed between words: what is
     frequent in Chinese becomes a token wherever it stands. Id 0 is padding and is never returned;

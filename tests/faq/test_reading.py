@@ -39,8 +39,8 @@ def test_rows_of_one_id_are_questions_of_one_entry(tmp_path):
         Entry("b", "怎样？", "这样。", "", "zh"),
     ]
     assert faq.right.tolist() == [0, 1, 0]
-    assert faq.entries[0].text == "Here."
-    assert Entry("a", "title").text == "title"
+    assert faq.entries[0].shown == "Here."
+    assert Entry("a", "title").shown == "title"
 
 
 def test_rows_that_cannot_be_used_are_dropped_and_listed(tmp_path):

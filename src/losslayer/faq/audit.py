@@ -113,11 +113,11 @@ def audit(
     """
     named = {"faq": faq, "train": train, "test": test}
     given = {name: examples for name, examples in named.items() if examples is not None}
-    answers = text_ids(entry.text for entry in train.entries)
+    answers = text_ids(entry.shown for entry in train.entries)
     questions = np.bincount(train.right, minlength=len(train.entries))
     shared = [
         Shared(
-            train.entries[places[0]].text,
+            train.entries[places[0]].shown,
             [train.entries[place].id for place in places],
             int(questions[places].sum()),
         )
@@ -131,7 +131,7 @@ def audit(
         leaks=_leaks(train, test, answers) if test is not None else [],
         shared_answers=shared,
         unasked=[entry.id for place, entry in enumerate(train.entries) if place not in asked],
-        answers=profile([entry.text for entry in train.entries], tokenizer, longest),
+        answers=profile([entry.shown for entry in train.entries], tokenizer, longest),
         languages=dict(Counter(entry.language for entry in train.entries if entry.language)),
         unit="characters" if tokenizer is None else "tokens",
     )

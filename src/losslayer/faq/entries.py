@@ -31,7 +31,7 @@ class Entry(NamedTuple):
     language: str = ""
 
     @property
-    def text(self) -> str:
+    def shown(self) -> str:
         """The answer; the title where there is none."""
         return self.answer or self.title
 
