@@ -14,7 +14,8 @@ PYTEST := -m pytest
 # Two at a time; who has done its half takes from the other's.
 TWO := -n 2 --dist worksteal
 EXTRAS_jax := dev,jax
-EXTRAS_tensorflow := dev,tensorflow
+# With what writes ONNX: TensorFlow does that for every engine.
+EXTRAS_tensorflow := dev,tensorflow,onnx
 # One version for all who run the tests; TORCH=torch takes the newest.
 TORCH ?= torch==2.13.0
 # With the other libraries whose losses ours are compared with: most are written in it.

@@ -83,7 +83,7 @@ class Matcher:
             losslayer.ResumeError: If the folder holds the state of another training.
         """
         settings = settings or Settings()
-        titles = [entry.text for entry in examples.entries]
+        titles = [entry.shown for entry in examples.entries]
         tokenizer = Tokenizer.train([*examples.questions, *titles], settings.vocabulary_size)
         title_tokens = tokenizer(titles)
         models = build(tokenizer.vocabulary_size, settings)

@@ -113,7 +113,7 @@ def answer_encoder(encoder: dict[str, Any]) -> keras.Model:
 
 def indexed(entry: Entry) -> Indexed:
     """An entry as the index keeps it, with what the encoder reads."""
-    return Indexed(entry.id, entry.title, entry.answer, entry.text)
+    return Indexed(entry.id, entry.title, entry.answer, entry.shown)
 
 
 def _read(path: str | PathLike[str]) -> tuple[ModelFolder, Settings, Models]:
