@@ -112,7 +112,7 @@ def test_first_weights_depend_on_the_seed_alone(small):
 
 def test_the_loss_by_hand(small):
     """The named loss is relu(margin + cos(question, wrong) - cos(question, right))."""
-    models = build(20, small)
+    models = build(20, dataclasses.replace(small, objective="triplet"))
     models.training.compile("sgd")
     question, right, wrong = TOKENS, TOKENS[[1, 2, 0]], TOKENS[[2, 0, 1]]
     batch = {"question": question, "right": right, "wrong": wrong}

@@ -17,7 +17,7 @@ def triplets(small):
     right = generator.integers(0, ENTRIES, 100)
     # The title of entry n is the one token n + 2, so that a batch says what it holds.
     titles = np.pad(np.arange(ENTRIES)[:, None] + 2, ((0, 0), (0, 7))).astype("int32")
-    settings = dataclasses.replace(small, batch_size=8, nearest=2, longest=24)
+    settings = dataclasses.replace(small, objective="triplet", batch_size=8, nearest=2, longest=24)
     return Triplets(questions, right, titles, settings)
 
 
@@ -36,6 +36,16 @@ def test_shapes_are_few_and_wrong_is_never_right(triplets):
     assert len(triplets) == 12
     assert (drawn["wrong"] != drawn["right"]).all()
     assert set(drawn["wrong"] - 2) == set(range(ENTRIES))
+
+
+def test_entries_come_along(triplets):
+    """Where titles of one batch are compared, it says of which entries they are."""
+    triplets.settings = dataclasses.replace(triplets.settings, objective="in-batch")
+    (batch,) = triplets[0]
+    for name in ("right", "wrong"):
+        entries = batch[f"{name}_entry"]
+        assert entries.dtype == "int32"
+        np.testing.assert_array_equal(entries + 2, batch[name][:, 0])
 
 
 def test_later_wrong_titles_are_the_nearest_wrong_ones(triplets):
