@@ -106,8 +106,8 @@ def open_folder(path: str | PathLike[str], kind: str) -> ModelFolder:
     try:
         if not (folder / MANIFEST).is_file():
             raise FolderError(f"{folder}: no model is saved there (it holds no {MANIFEST})")
-        files = _manifest(folder)
         found = _plain_files(folder) - {MANIFEST}
+        files = _manifest(folder)
         for name in sorted(found - files.keys()):
             raise FolderError(f"{folder / name}: isn't listed in {MANIFEST}. Take it out")
         for name in sorted(files.keys() - found):
@@ -162,8 +162,8 @@ def _check_name(folder: Path, name: str) -> None:
 def _manifest(folder: Path) -> dict[str, tuple[int, str]]:
     """Size and digest of each file, from a manifest that is byte for byte what we write."""
     path = folder / MANIFEST
-    if path.is_symlink() or path.stat().st_size > _LARGEST_MANIFEST:
-        raise FolderError(f"{path}: must be a plain file of at most {_LARGEST_MANIFEST} bytes")
+    if path.stat().st_size > _LARGEST_MANIFEST:
+        raise FolderError(f"{path}: must have at most {_LARGEST_MANIFEST} bytes")
     content = _json(path)
     if not isinstance(content, dict) or type(content.get("format")) is not int:
         raise FolderError(f"{path}: was changed, it says no format")

@@ -7,7 +7,11 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from losslayer.saving import ExportError, export, export_encoder, golden_ids
+from losslayer.faq.vectors import unit_vectors
+from losslayer.saving import ExportError, export, export_encoder, golden_ids, write_weights
+from losslayer_serve.encoder import Encoder
+from losslayer_serve.folder import new_model_folder
+from losslayer_serve.tokenizer import Tokenizer
 from tests.saving import encoders
 
 SPEC = {"vocabulary_size": 50, "units": 8, "settings": {"embedding_dim": 8, "units": 6}}
@@ -86,19 +90,37 @@ def test_what_cannot_be_served_is_not_written(tmp_path, encoder, build, message)
     assert (tmp_path / "encoder.onnx").read_text() == "earlier"
 
 
-def test_what_another_process_cannot_build_is_refused(tmp_path):
-    """A function inside another has no name to import it by; no golden text proves nothing."""
+@pytest.mark.slow
+def test_a_served_model_gives_the_vectors_of_keras(tmp_path):
+    """From the folder on: texts of any length through the service's encoder and through Keras."""
+    model, texts = encoders.faq(SPEC), ["where is my card", "卡", "a card? " * 30, "top up"] * 20
+    tokenizer = Tokenizer.train(texts, SPEC["vocabulary_size"])
+    spec = {"kind": "faq", "encoder": {**SPEC, "longest": 24}}
+    with new_model_folder(tmp_path / "model", spec) as folder:
+        tokenizer.save(folder / "tokenizer.json")
+        write_weights(folder / "weights.safetensors", model)
+        export_encoder(folder / "question.onnx", model, encoders.faq, spec["encoder"], GOLDEN)
+    expected = unit_vectors(model, tokenizer(texts), 24)
+    np.testing.assert_allclose(Encoder(tmp_path / "model")(texts), expected, atol=1e-6)
+
+
+def test_what_another_process_cannot_build_is_refused(tmp_path, monkeypatch):
+    """It needs a name to import it by; and no golden text proves nothing."""
     model, path = encoders.cnn(SPEC), tmp_path / "encoder.onnx"
     with pytest.raises(ExportError, match="`build` must be a function of a module"):
         export_encoder(path, model, lambda spec: model, SPEC, GOLDEN)
     with pytest.raises(ExportError, match="`golden` must have a batch"):
         export_encoder(path, model, encoders.cnn, SPEC, [])
+    monkeypatch.setattr(relu, "__module__", "__main__")
+    with pytest.raises(ExportError, match="`build` must be a function of a module"):
+        export_encoder(path, model, relu, SPEC, GOLDEN)
 
 
 @pytest.mark.parametrize("package", ["tensorflow", "tf2onnx", "onnx", "onnxruntime"])
 def test_a_missing_package_is_named(tmp_path, monkeypatch, package):
     """With the extra that has it."""
-    for needed in export.NEEDED:
+    model = encoders.cnn(SPEC)
+    for needed in export.NEEDED:  # which of the others are there doesn't matter
         monkeypatch.setitem(sys.modules, needed, None if needed == package else sys)
     with pytest.raises(ExportError, match=rf'`{package}` is not .* "losslayer\[onnx\]"'):
-        export_encoder(tmp_path / "a.onnx", encoders.cnn(SPEC), encoders.cnn, SPEC, GOLDEN)
+        export_encoder(tmp_path / "a.onnx", model, encoders.cnn, SPEC, GOLDEN)

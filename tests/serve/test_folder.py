@@ -132,7 +132,7 @@ def test_a_link_is_refused(folder, tmp_path, name):
     """Even to a file with the right content: it lies outside."""
     shutil.move(folder / name, tmp_path / "elsewhere")
     (folder / name).symlink_to(tmp_path / "elsewhere")
-    refused(folder, "plain file")
+    refused(folder, f"{name!r} must be a plain file, no link")
 
 
 def test_the_folder_may_be_reached_by_a_link(folder, tmp_path):
@@ -168,6 +168,14 @@ def test_a_manifest_of_another_form_is_refused(folder, change):
     """No JSON, or another than ours."""
     (folder / MANIFEST).write_text(change)
     refused(folder, "is no JSON|was changed")
+
+
+@pytest.mark.parametrize("more", ['"by": "", "format"', '"format": 1, "format"'])
+def test_a_manifest_says_nothing_more(folder, more):
+    """Another key, or one twice, of which a reader may take either."""
+    text = (folder / MANIFEST).read_text()
+    (folder / MANIFEST).write_text(text.replace('"format"', more))
+    refused(folder, "it isn't written as losslayer writes it")
 
 
 @pytest.mark.parametrize(
