@@ -1,6 +1,7 @@
 # Everything here sets itself up in .venv, on a machine with Python 3.11 or newer.
 #
 #   make demo                       train the FAQ matcher on BANKING77, look at it, ask it
+#   make serve                      a page to ask it on, once make demo has trained it
 #   make test                       the tests, on JAX
 #   make test BACKEND=torch         the same tests on another engine: torch, tensorflow
 #   make lint                       formatting, lints, types
@@ -23,7 +24,7 @@ EXTRAS_torch := dev,peers
 OLDEST := $(shell sed -n 's/.*"keras>=\([0-9.]*\)".*/\1.0/p' pyproject.toml)
 DEMO := runs/banking77
 
-.PHONY: demo test lint slow test-wheel setup-all clean
+.PHONY: demo serve test lint slow test-wheel setup-all clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -42,6 +43,11 @@ demo: .venv/ready-jax
 	  "My new card still has not arrived, where is it?" \
 	  "why did you take a fee when I got cash from a machine abroad" \
 	  "I think somebody else is using my account"
+
+# In an environment of its own the page would need neither Keras nor an engine; the export needs both.
+serve: .venv/ready-tensorflow
+	KERAS_BACKEND=jax .venv/bin/losslayer faq export --model $(DEMO)
+	.venv/bin/losslayer faq serve --model $(DEMO)
 
 test: .venv/ready-$(BACKEND)
 	KERAS_BACKEND=$(BACKEND) .venv/bin/python $(PYTEST) -m "not slow" $(TWO) --durations=5

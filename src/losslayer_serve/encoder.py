@@ -85,7 +85,7 @@ def _longest(folder: ModelFolder) -> int:
 
 
 def _session(folder: ModelFolder, name: str, threads: int) -> onnxruntime.InferenceSession:
-    path = folder.file(name, f"Run: losslayer faq export {folder.path}")
+    path = folder.file(name, f"Run: losslayer faq export --model {folder.path.parent}")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     try:
