@@ -108,7 +108,9 @@ def test_ask_reads_a_pipe(model, capsys, monkeypatch):
     assert code == 0
     found = [json.loads(line) for line in out.splitlines()]
     assert [answer["question"] for answer in found] == ["我的卡?", "add money"]
-    assert [set(answer) for answer in found[1]["answers"]] == [{"id", "title", "score"}] * 2
+    assert [set(answer) for answer in found[1]["answers"]] == [
+        {"id", "title", "score", "answer"}
+    ] * 2
 
 
 def test_ask_is_interactive_at_a_terminal(model, capsys, monkeypatch):

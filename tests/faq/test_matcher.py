@@ -175,6 +175,8 @@ def test_answers_come_back(small, tmp_path):
     assert [entry.answer for entry in loaded.entries] == [entry.answer for entry in known.entries]
     assert loaded.evaluate(known) == matcher.evaluate(known)
     assert loaded.evaluate(known)["accuracy@1"] == 1.0
+    [[found]] = loaded.ask(["Where is my card?"], top=1)
+    assert found.answer == "It comes by mail within five days."
 
 
 @pytest.mark.slow

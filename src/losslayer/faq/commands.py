@@ -29,6 +29,8 @@ app = typer.Typer(
 )
 
 DEFAULT = Path("runs/faq")
+# Of an answer in the terminal; `--json` and the page give all of it.
+WIDTH = 160
 STATES = "*.run"  # the files of ll.callbacks.Resume
 
 
@@ -239,8 +241,18 @@ def _lines() -> Iterator[str]:
 
 
 def _answers_text(question: str, answers: list[Answer]) -> str:
-    lines = [f"  {answer.score:6.3f}  {answer.title}  [{answer.id}]" for answer in answers]
-    return "\n".join([question, *lines, ""])
+    lines = [question]
+    for answer in answers:
+        lines.append(f"  {answer.score:6.3f}  {answer.title}  [{answer.id}]")
+        if answer.answer:
+            lines.append(f"          {_start(answer.answer)}")
+    return "\n".join([*lines, ""])
+
+
+def _start(text: str) -> str:
+    """The beginning of a text, in one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
 
 
 def _measures_table(metrics: dict[str, Any]) -> str:

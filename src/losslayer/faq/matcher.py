@@ -22,11 +22,19 @@ from losslayer.text import Tokenizer, pad
 
 
 class Answer(NamedTuple):
-    """An entry that may answer a question, and how near it is: a cosine, at most 1."""
+    """An entry that may answer a question.
+
+    Attributes:
+        id: The entry's.
+        title: The entry's.
+        score: How near it is: a cosine, at most 1.
+        answer: The entry's; empty where only titles are known.
+    """
 
     id: str
     title: str
     score: float
+    answer: str = ""
 
 
 @dataclass
@@ -146,7 +154,7 @@ class Matcher:
 
     def _answer(self, place: int, score: float) -> Answer:
         entry = self.entries[place]
-        return Answer(entry.id, entry.title, float(score))
+        return Answer(entry.id, entry.title, float(score), entry.answer)
 
     def evaluate(self, examples: Examples) -> dict[str, float]:
         """accuracy@1, recall@5 and MRR on questions whose right entry is known."""
