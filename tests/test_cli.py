@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,9 +109,9 @@ def test_ask_reads_a_pipe(model, capsys, monkeypatch):
     assert code == 0
     found = [json.loads(line) for line in out.splitlines()]
     assert [answer["question"] for answer in found] == ["我的卡?", "add money"]
-    assert [set(answer) for answer in found[1]["answers"]] == [
-        {"id", "title", "score", "answer"}
-    ] * 2
+    names = {"id", "title", "answer", "score", "accepted"}
+    assert [set(hit) for hit in found[1]["hits"]] == [names] * 2
+    assert found[1]["answered"]
 
 
 def test_ask_is_interactive_at_a_terminal(model, capsys, monkeypatch):
@@ -166,6 +167,27 @@ def test_ask_without_a_model(place, capsys):
     code, _, err = run(capsys, "faq", "ask", "--model", place, "hello")
     assert (code, err.count("\n")) == (2, 1)
     assert "no matcher is saved there" in err
+
+
+def test_tune_and_evaluate(model, place, capsys):
+    """A threshold that is stored, and counts in what follows; `--json` too."""
+    folder = place / "m"
+    shutil.copytree(model[0], folder)
+    (place / "dev.csv").write_text(TRAIN)
+    code, out, err = run(capsys, "faq", "tune", "dev.csv", "--model", folder, "--precision", 0.5)
+    assert code == 0, err
+    assert out.startswith("weight of the cosine ")
+    assert "questions, " in out.splitlines()[-1]
+    code, out, _ = run(capsys, "faq", "evaluate", "dev.csv", "--model", folder, "--json")
+    found = json.loads(out)
+    assert found["questions"] == 6
+    assert found["precision"] >= 0.5
+    code, out, _ = run(capsys, "faq", "evaluate", "dev.csv", "--model", folder)
+    assert out.splitlines()[2].split() == ["accuracy@1", f"{100 * found['accuracy@1']:.1f}"]
+    (place / "dev.csv").write_text("question,entry\na loan?,loan\n")
+    code, _, err = run(capsys, "faq", "tune", "dev.csv", "--model", folder)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "dev.csv:2: column `entry`: the FAQ has no entry 'loan'" in err
 
 
 def test_help_teaches_with_an_example(capsys):

@@ -12,16 +12,20 @@ import keras
 import typer
 
 import losslayer as ll
+from losslayer.faq import search
 from losslayer.faq.audit import audit
 from losslayer.faq.encoders import encoder_of
 from losslayer.faq.entries import read_examples
-from losslayer.faq.matcher import Answer, Matcher
+from losslayer.faq.matcher import Matcher
 from losslayer.faq.ranking import baselines
 from losslayer.faq.reading import read_faq, read_pairs
+from losslayer.faq.search import entries_of, open_index
 from losslayer.faq.settings import Settings
 from losslayer.faq.store import MARKER
 from losslayer.text import FolderError, check_replaceable
 from losslayer_serve.command import serve
+from losslayer_serve.index import Hit
+from losslayer_serve.searcher import Searcher
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -166,18 +170,82 @@ def ask(
 
         losslayer faq ask --model runs/faq --json < questions.txt
 
-    A score is the cosine of the question's vector and the entry's, at most 1.
+    A score is the cosine of the question's vector and the entry's, at most 1; after
+    `losslayer faq tune` the words count too, and what is not sure enough is marked.
     """
-    matcher = Matcher.load(model)
+    searcher = Searcher(*open_index(model))
     for asked in questions or _lines():
         if not asked.strip():
             continue
-        [answers] = matcher.ask([asked], top)
+        [hits] = searcher.ask([asked], top)
         if as_json:
-            found = [answer._asdict() for answer in answers]
-            print(json.dumps({"question": asked, "answers": found}, ensure_ascii=False), flush=True)
+            answered = any(hit.accepted for hit in hits)
+            found = [hit._asdict() for hit in hits]
+            result = {"question": asked, "answered": answered, "hits": found}
+            print(json.dumps(result, ensure_ascii=False), flush=True)
         else:
-            print(_answers_text(asked, answers), flush=True)
+            print(_hits_text(asked, hits), flush=True)
+
+
+@app.command()
+def tune(
+    table: Annotated[
+        Path, typer.Argument(help="Questions that were not trained on, nor are measured with.")
+    ],
+    model: Annotated[Path, typer.Option(help="Folder that `train` wrote.")] = DEFAULT,
+    question: Annotated[str, typer.Option(help="Column with the questions.")] = "question",
+    entry: Annotated[str, typer.Option(help="Column with the ids of the entries.")] = "entry",
+    precision: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the accepted answers to be right.")
+    ] = 0.95,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
+    ] = False,
+) -> None:
+    """Choose how much words count, and from which score on an answer is given.
+
+        losslayer faq tune dev_questions.csv --model runs/faq --precision 0.95
+
+    The weight of the cosine beside BM25 is the one with the best mean reciprocal rank on
+    these questions; the threshold is the lowest score from which on the share of right
+    answers among them reaches the precision. Both are stored with the index, and count
+    in `ask` and `serve`.
+    """
+    encoder, index = open_index(model)
+    examples = read_pairs(table, entries_of(index), question, entry, drop=False)
+    ranking, mrr = search.tune(encoder, index, examples, precision)
+    if as_json:
+        print(json.dumps({**ranking.stored(), "mrr": mrr}))
+        return
+    print(f"weight of the cosine {ranking.weight:g}, of BM25 {1 - ranking.weight:g}")
+    for weight, value in mrr.items():
+        print(f"  {weight:4.2f}  MRR {value:.4f}{'  <' if weight == ranking.weight else ''}")
+    print(ranking.threshold)
+
+
+@app.command()
+def evaluate(
+    table: Annotated[Path, typer.Argument(help="Questions to measure with.")],
+    model: Annotated[Path, typer.Option(help="Folder that `train` wrote.")] = DEFAULT,
+    question: Annotated[str, typer.Option(help="Column with the questions.")] = "question",
+    entry: Annotated[str, typer.Option(help="Column with the ids of the entries.")] = "entry",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
+    ] = False,
+) -> None:
+    """Measure how often the right entry is found, and how sure the answers are.
+
+    losslayer faq evaluate test_questions.csv --model runs/faq
+    """
+    encoder, index = open_index(model)
+    examples = read_pairs(table, entries_of(index), question, entry, drop=False)
+    found = search.evaluate(encoder, index, examples)
+    if as_json:
+        print(json.dumps({"questions": len(examples), **found}))
+        return
+    print(f"{table}: {len(examples):,} questions\n")
+    for name, value in found.items():
+        print(f"{name:12}{100 * value:6.1f}" if name != "mrr" else f"{name:12}{value:6.3f}")
 
 
 @app.command()
@@ -240,12 +308,14 @@ def _lines() -> Iterator[str]:
         yield line
 
 
-def _answers_text(question: str, answers: list[Answer]) -> str:
+def _hits_text(question: str, hits: list[Hit]) -> str:
     lines = [question]
-    for answer in answers:
-        lines.append(f"  {answer.score:6.3f}  {answer.title}  [{answer.id}]")
-        if answer.answer:
-            lines.append(f"          {_start(answer.answer)}")
+    if hits and not hits[0].accepted:
+        lines.append("  no answer is sure enough; the nearest are")
+    for hit in hits:
+        lines.append(f"  {hit.score:6.3f}  {hit.title}  [{hit.id}]")
+        if hit.answer:
+            lines.append(f"          {_start(hit.answer)}")
     return "\n".join([*lines, ""])
 
 

@@ -128,10 +128,17 @@ class Matcher:
             interrupted=any(getattr(c, "interrupted", False) for c in callbacks),
         )
 
+    def encode(self, questions: Sequence[str]) -> np.ndarray:
+        """Unit vectors of questions, float32 `(batch, dim)`.
+
+        A text without any token is read as one unknown token.
+        """
+        tokens = [ids or [Tokenizer.unknown] for ids in self.tokenizer(questions)]
+        return unit_vectors(self.question_encoder, tokens, self.settings.longest)
+
     def scores(self, questions: Sequence[str]) -> np.ndarray:
         """Cosine of each question with each entry, `(batch, entry)`."""
-        tokens = self.tokenizer(questions)
-        return unit_vectors(self.question_encoder, tokens, self.settings.longest) @ self.vectors.T
+        return self.encode(questions) @ self.vectors.T
 
     def ask(self, questions: Sequence[str], top: int = 5) -> list[list[Answer]]:
         """The nearest entries of each question, best first.
