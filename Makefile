@@ -45,8 +45,9 @@ demo: .venv/ready-jax
 	  "I think somebody else is using my account"
 
 # In an environment of its own the page would need neither Keras nor an engine; the export needs both.
-serve: .venv/ready-tensorflow
-	KERAS_BACKEND=jax .venv/bin/losslayer faq export --model $(DEMO)
+serve: .venv/ready-jax .venv/ready-tensorflow
+	test -f $(DEMO)/model/question.onnx || \
+	  KERAS_BACKEND=jax .venv/bin/losslayer faq export --model $(DEMO)
 	.venv/bin/losslayer faq serve --model $(DEMO)
 
 test: .venv/ready-$(BACKEND)

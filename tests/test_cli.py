@@ -137,6 +137,7 @@ def test_ask_is_interactive_at_a_terminal(model, capsys, monkeypatch):
         ("question,entry\na,b\nc,b\n", [], "data.csv:2: column `entry`: all rows have the same"),
         (TRAIN, ["--title", "name"], "data.csv:1: no column `name`"),
         (TRAIN, ["--test", "other.csv"], "other.csv:2: column `entry`: no training question has"),
+        (TRAIN, ["--title", "question", "--answer", "entry"], "train: `--title` must be left out"),
         (TRAIN, ["--encoder", "rnn"], "Settings: `encoder` must be one of ('lstm', 'bilstm"),
         (TRAIN, ["--objective", "all"], "Settings: `objective` must be one of ('triplet', "),
         (TRAIN, ["--out", "taken"], "taken: exists"),

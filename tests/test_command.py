@@ -62,7 +62,7 @@ def test_serving_nothing_is_a_line(tmp_path):
     """A folder without a model, before anything listens."""
     process = serve("--model", tmp_path)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert (
         errors == f"losslayer: {tmp_path}/model: no model is saved there (it holds no "
         "losslayer-manifest.json)\n"
@@ -75,7 +75,7 @@ def test_serving_without_the_export_says_so(tmp_path):
         Tokenizer.train(["a card", "a phone"], 30).save(folder / "tokenizer.json")
     process = serve("--model", tmp_path)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert f"holds no question.onnx. Run: losslayer faq export --model {tmp_path}" in errors
     assert errors.count("\n") == 1
 

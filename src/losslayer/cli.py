@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Who reads our output has enough; closing quietly is what other tools do.
         sys.stderr.close()
         raise SystemExit(141) from None
+    except OSError as problem:
+        _fail(f"{problem.filename or 'a file'}: {problem.strerror or problem}")
 
 
 def _fail(problem: str) -> None:

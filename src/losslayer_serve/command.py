@@ -1,6 +1,7 @@
 """`losslayer faq serve`: by itself, so that no engine is started."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,8 @@ def serve(
         Path, typer.Option(help="Folder that `train` wrote and `export` completed.")
     ] = DEFAULT,
     host: Annotated[
-        str, typer.Option(help="Address to listen at; one that others can reach needs a token.")
+        str,
+        typer.Option(help="Address to listen at; others can reach 0.0.0.0."),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: a free one.")] = 8000,
 ) -> None:
@@ -42,7 +44,6 @@ def serve(
         return Searcher(encoder, Index.open(model / "index", encoder.fingerprint))
 
     token = os.environ.get("LOSSLAYER_TOKEN") or None
-    opened()  # what is wrong with the folder is said before anything listens
     run(opened, host=host, port=port, token=token, watch=model / "index" / "index.json")
 
 
@@ -55,4 +56,5 @@ def main(arguments: list[str]) -> None:
     try:
         app(args=arguments, prog_name="losslayer faq serve")
     except ServeError as problem:
-        raise SystemExit(f"losslayer: {problem}") from None
+        print(f"losslayer: {problem}", file=sys.stderr)
+        raise SystemExit(2) from None

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -11,10 +11,21 @@ from pathlib import Path
 from losslayer_serve.errors import FolderError
 
 
-def check_replaceable(path: str | PathLike[str], marker: str) -> None:
-    """Raise `FolderError` unless `path` is free, empty, or a folder that holds `marker`."""
+def check_replaceable(
+    path: str | PathLike[str], marker: str, parts: Collection[str] | None = None
+) -> None:
+    """Raise `FolderError` unless `path` is free, empty, or a folder that we wrote.
+
+    Such a folder holds `marker`, and nothing but `parts` where these are given.
+    """
     path = Path(path)
     if path.is_dir() and ((path / marker).is_file() or not any(path.iterdir())):
+        others = {entry.name for entry in path.iterdir()} - set(parts) if parts else set()
+        if others:
+            raise FolderError(
+                f"{path}: holds {min(others)} besides, which would be lost; nothing was changed. "
+                "Move it, or give another place"
+            )
         return
     if path.exists() or path.is_symlink():
         raise FolderError(
@@ -24,7 +35,9 @@ def check_replaceable(path: str | PathLike[str], marker: str) -> None:
 
 
 @contextmanager
-def new_folder(path: str | PathLike[str], marker: str) -> Iterator[Path]:
+def new_folder(
+    path: str | PathLike[str], marker: str, parts: Collection[str] | None = None
+) -> Iterator[Path]:
     """Write a folder beside `path` and put it in place when all is written.
 
     An earlier result, known by its file `marker`, is replaced; anything else is
@@ -34,12 +47,13 @@ def new_folder(path: str | PathLike[str], marker: str) -> Iterator[Path]:
         path: Where the folder is to be.
         marker: Name of a file that the body writes and by which a later call
             knows the folder as one that it may replace.
+        parts: Names of all that the body writes; with anything else in it a folder is refused too.
 
     Yields:
         The temporary folder to write into.
     """
     path = Path(path)
-    check_replaceable(path, marker)
+    check_replaceable(path, marker, parts)
     path.parent.mkdir(parents=True, exist_ok=True)
     # On the same file system, so that the renaming below can't be half done.
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
@@ -49,7 +63,7 @@ def new_folder(path: str | PathLike[str], marker: str) -> Iterator[Path]:
         yield fresh
         if not (fresh / marker).is_file():
             raise AssertionError(f"new_folder: the body wrote no {marker}")
-        check_replaceable(path, marker)
+        check_replaceable(path, marker, parts)
         if path.exists():
             os.replace(path, temporary / "old")
         os.replace(fresh, path)

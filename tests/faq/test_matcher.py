@@ -219,4 +219,8 @@ def test_saving_over_something_else_is_refused(trained, tmp_path):
     assert (tmp_path / "notes" / "a.txt").read_text() == "mine"
     trained.save(tmp_path / "saved")
     trained.save(tmp_path / "saved")
+    (tmp_path / "saved" / "notes.txt").write_text("mine")
+    with pytest.raises(FolderError, match=r"holds notes\.txt besides, which would be lost"):
+        trained.save(tmp_path / "saved")
+    (tmp_path / "saved" / "notes.txt").unlink()
     assert sorted(path.name for path in (tmp_path / "saved" / "model").iterdir()) == FILES

@@ -74,9 +74,9 @@ def test_objectives_are_named_terms(small):
     settings = dataclasses.replace(small, objective="both", temperature=0.5)
     models = build(20, settings)
     models.training.compile("sgd")
-    right_entry, wrong_entry = np.array([4, 5, 4], "int32"), np.array([5, 7, 6], "int32")
+    right_text, wrong_text = np.array([4, 5, 4], "int32"), np.array([5, 7, 6], "int32")
     batch = {"question": TOKENS, "right": TOKENS[[1, 2, 1]], "wrong": TOKENS[[2, 0, 0]]}
-    batch |= {"right_entry": right_entry, "wrong_entry": wrong_entry}
+    batch |= {"right_text": right_text, "wrong_text": wrong_text}
     logs = models.training.evaluate(batch, return_dict=True, verbose=0)
     asked, right, wrong = (
         unit(model, batch[name])
@@ -89,11 +89,11 @@ def test_objectives_are_named_terms(small):
     values = []
     for row in range(3):
         scores = [asked[row] @ right[row] / 0.5]
-        for vectors, entries in ((right, right_entry), (wrong, wrong_entry)):
+        for vectors, entries in ((right, right_text), (wrong, wrong_text)):
             scores += [
                 asked[row] @ vector / 0.5
                 for vector, entry in zip(vectors, entries)
-                if entry != right_entry[row]
+                if entry != right_text[row]
             ]
         values.append(np.log(np.sum(np.exp(scores))) - scores[0])
     assert logs["in_batch"] == pytest.approx(np.mean(values), rel=1e-4)

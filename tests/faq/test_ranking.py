@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from losslayer.faq import examples
-from losslayer.faq.ranking import baselines, bm25_scores, chance, measures, ranks
+from losslayer.faq.ranking import baselines, chance, measures, ranks
 
 
 def test_ranks_by_hand():
@@ -29,13 +29,6 @@ def test_chance_is_the_mean_of_all_places():
     assert found["mrr"] == pytest.approx(sum(1 / rank for rank in range(1, 78)) / 77)
 
 
-def test_bm25_by_hand():
-    """Two texts of two words: idf and length norm from the formula (k1 1.5, b 0.75)."""
-    scores = bm25_scores(["red card", "blue phone"], ["my CARD!"])
-    idf = np.log(1 + (2 - 1 + 0.5) / (1 + 0.5))
-    assert scores == pytest.approx(np.array([[idf * 1 / (1 + 1.5), 0.0]]), rel=1e-6)
-
-
 def test_baselines_find_an_entry_by_title_or_questions():
     """A word that is only in a training question is found there and not by the titles."""
     train = examples(
@@ -48,3 +41,10 @@ def test_baselines_find_an_entry_by_title_or_questions():
     assert found["BM25, single questions"]["accuracy@1"] == 1.0
     assert found["BM25, all questions of an entry"]["accuracy@1"] == 1.0
     assert found["chance"]["accuracy@1"] == 0.5
+
+
+def test_a_question_without_words():
+    """It has a rank all the same: all scores are 0, and the first entry comes first."""
+    train = examples(["a card", "euros"], ["card", "exchange"])
+    found = baselines(train, examples(["???", "👍"], ["card", "exchange"]))
+    assert found["BM25, titles"]["accuracy@1"] == 0.5

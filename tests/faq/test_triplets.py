@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+import losslayer as ll
 from losslayer.faq.triplets import Triplets
 
 ENTRIES = 9
@@ -38,14 +39,32 @@ def test_shapes_are_few_and_wrong_is_never_right(triplets):
     assert set(drawn["wrong"] - 2) == set(range(ENTRIES))
 
 
-def test_entries_come_along(triplets):
-    """Where titles of one batch are compared, it says of which entries they are."""
+def test_numbers_of_texts_come_along(triplets):
+    """Where titles of one batch are compared, it says which of them have the same text."""
     triplets.settings = dataclasses.replace(triplets.settings, objective="in-batch")
     (batch,) = triplets[0]
     for name in ("right", "wrong"):
-        entries = batch[f"{name}_entry"]
-        assert entries.dtype == "int32"
-        np.testing.assert_array_equal(entries + 2, batch[name][:, 0])
+        numbers = batch[f"{name}_text"]
+        assert numbers.dtype == "int32"
+        np.testing.assert_array_equal(numbers + 2, batch[name][:, 0])
+
+
+@pytest.mark.parametrize("scores", [None, np.tile(np.arange(ENTRIES, dtype="float32"), (100, 1))])
+def test_the_same_text_is_never_wrong(small, scores):
+    """Entries 0, 4 and 8 have one text, and 1 and 5 another: compared are texts, not entries."""
+    texts = np.array([0, 1, 2, 3, 0, 1, 4, 5, 0])
+    right = np.random.default_rng(0).integers(0, ENTRIES, 100)
+    titles = np.full((ENTRIES, 8), 2, "int32")
+    settings = dataclasses.replace(small, objective="in-batch", batch_size=10, nearest=8)
+    triplets = Triplets([[7]] * 100, right, titles, settings, texts)
+    for start in range(5):
+        triplets.begin(start, scores)
+        assert (texts[triplets.wrong] != texts[right]).all()
+    assert set(texts[triplets.wrong]) == set(range(6))
+    (batch,) = triplets[0]
+    np.testing.assert_array_equal(batch["right_text"], texts[right[triplets.batches[0]]])
+    with pytest.raises(ll.ArgumentError, match="two different texts"):
+        Triplets([[7]], right[:1], titles[:3], settings, np.zeros(3, int))
 
 
 def test_later_wrong_titles_are_the_nearest_wrong_ones(triplets):

@@ -21,7 +21,7 @@ from losslayer.faq.ranking import baselines
 from losslayer.faq.reading import read_faq, read_pairs
 from losslayer.faq.search import entries_of, open_index
 from losslayer.faq.settings import Settings
-from losslayer.faq.store import MARKER
+from losslayer.faq.store import MARKER, PARTS
 from losslayer.text import FolderError, check_replaceable
 from losslayer_serve.command import serve
 from losslayer_serve.index import Hit
@@ -42,7 +42,10 @@ STATES = "*.run"  # the files of ll.callbacks.Resume
 def train(
     table: Annotated[Path, typer.Argument(help="CSV or TSV, one question and its entry a row.")],
     question: Annotated[str, typer.Option(help="Column with the questions.")] = "question",
-    entry: Annotated[str, typer.Option(help="Column with the ids of the entries.")] = "entry",
+    entry: Annotated[
+        str | None,
+        typer.Option(help="Column with the entries' ids; default: entry, or id with --answer."),
+    ] = None,
     title: Annotated[
         str | None,
         typer.Option(help="Column with the entries' titles; else the id is the title."),
@@ -89,18 +92,22 @@ def train(
     command then goes on where it was; so it does after any other end.
     """
     started = time.perf_counter()
-    check_replaceable(out, MARKER)
+    check_replaceable(out, MARKER, PARTS)
     state = out.with_name(f"{out.name}.partial")
     goes_on = any(state.glob(STATES))
     if (out / MARKER).exists() and not overwrite and not goes_on:
         raise FolderError(f"{out}: holds a model already. Add --overwrite to replace it")
     settings = Settings(encoder=encoder, objective=objective, epochs=epochs, seed=seed)
     encoder_of(settings)  # a name that there isn't is told before anything is read
+    if answer and title:
+        raise ll.ArgumentError(
+            "train: `--title` must be left out beside `--answer`: a question is its entry's title. "
+            f"Received: --title {title}."
+        )
+    entry = entry or ("id" if answer else "entry")
     if answer:
         known = read_faq(table, question, answer, id=entry)
         tested = read_pairs(test, known.entries, question, entry) if test else None
-        for row in known.table.dropped if known.table else []:
-            _note(f"{table}: left out: {row}")
     else:
         known = read_examples(table, question, entry, title)
         tested = read_examples(test, question, entry, entries=known.entries) if test else None
@@ -194,7 +201,7 @@ def tune(
     ],
     model: Annotated[Path, typer.Option(help="Folder that `train` wrote.")] = DEFAULT,
     question: Annotated[str, typer.Option(help="Column with the questions.")] = "question",
-    entry: Annotated[str, typer.Option(help="Column with the ids of the entries.")] = "entry",
+    entry: Annotated[str, typer.Option(help="Column with the entries' ids.")] = "entry",
     precision: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the accepted answers to be right.")
     ] = 0.95,
@@ -228,7 +235,7 @@ def evaluate(
     table: Annotated[Path, typer.Argument(help="Questions to measure with.")],
     model: Annotated[Path, typer.Option(help="Folder that `train` wrote.")] = DEFAULT,
     question: Annotated[str, typer.Option(help="Column with the questions.")] = "question",
-    entry: Annotated[str, typer.Option(help="Column with the ids of the entries.")] = "entry",
+    entry: Annotated[str, typer.Option(help="Column with the entries' ids.")] = "entry",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as one JSON object.")
     ] = False,

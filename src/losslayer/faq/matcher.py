@@ -18,7 +18,7 @@ from losslayer.faq.training import Curriculum
 from losslayer.faq.triplets import Triplets
 from losslayer.faq.vectors import unit_vectors
 from losslayer.saving import Parity
-from losslayer.text import Tokenizer, pad
+from losslayer.text import Tokenizer, pad, text_ids
 
 
 class Answer(NamedTuple):
@@ -100,6 +100,7 @@ class Matcher:
             examples.right,
             pad(title_tokens, multiple=8, longest=settings.longest),
             settings,
+            text_ids(titles),
         )
         curriculum = Curriculum(models, triplets, report)
         callbacks = [curriculum, *callbacks]

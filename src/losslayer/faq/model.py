@@ -26,14 +26,14 @@ def build(vocabulary_size: int, settings: Settings) -> Models:
 
     triplet    `relu(margin + cos(question, wrong) - cos(question, right))`
     in-batch   cross entropy of the right title among all titles of the batch, right and wrong,
-               by cosine / temperature; titles of the same entry are not wrong for each other
+               by cosine / temperature; titles of the same text are not wrong for each other
     both       the sum of the two, each under its own name
     """
     question = keras.Input((None,), dtype="int32", name="question")
     right = keras.Input((None,), dtype="int32", name="right")
     wrong = keras.Input((None,), dtype="int32", name="wrong")
-    right_entry = keras.Input((), dtype="int32", name="right_entry")
-    wrong_entry = keras.Input((), dtype="int32", name="wrong_entry")
+    right_text = keras.Input((), dtype="int32", name="right_text")
+    wrong_text = keras.Input((), dtype="int32", name="wrong_text")
 
     encode = encoder_of(settings)(vocabulary_size, settings)
     ask = layers.Dense(
@@ -43,14 +43,14 @@ def build(vocabulary_size: int, settings: Settings) -> Models:
     )
     query, answer, other = ask(encode(question)), encode(right), encode(wrong)
 
-    entries = [right_entry, wrong_entry] if settings.objective != "triplet" else []
-    training = ll.Model(inputs=[question, right, wrong, *entries], outputs=query)
+    numbers = [right_text, wrong_text] if settings.objective != "triplet" else []
+    training = ll.Model(inputs=[question, right, wrong, *numbers], outputs=query)
     if settings.objective != "in-batch":
         triplet = ll.losses.TripletMargin(margin=settings.margin)(query, answer, other)
         training.add_loss(triplet, name="triplet")
     if settings.objective != "triplet":
         negatives = ll.losses.InBatchNegatives(temperature=settings.temperature)
-        in_batch = negatives(query, answer, other, ids=right_entry, negative_ids=wrong_entry)
+        in_batch = negatives(query, answer, other, ids=right_text, negative_ids=wrong_text)
         training.add_loss(in_batch, name="in_batch")
     cosine = ll.losses.CosineSimilarity()
     in_order = ops.greater(cosine(query, answer), cosine(query, other))

@@ -1,11 +1,11 @@
 """How well scores rank the right entry, and the scores of simple methods."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from losslayer.faq.entries import Examples
+from losslayer_serve.index.lexical import Lexical
 
 
 def ranks(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -39,40 +39,28 @@ def chance(entries: int) -> dict[str, float]:
     return measures(np.arange(1, entries + 1))
 
 
-def words(text: str) -> list[str]:
-    """The tokens that BM25 counts: runs of letters and digits, in lower case."""
-    return re.findall(r"\w+", text.lower())
-
-
-def bm25_scores(texts: Sequence[str], questions: Sequence[str]) -> np.ndarray:
-    """BM25 of each question against each text, `(question, text)`: Lucene's, k1 1.5, b 0.75."""
-    import bm25s  # here: it starts JAX, and keras.distribution.initialize() must come before that
-
-    index = bm25s.BM25(method="lucene", k1=1.5, b=0.75)
-    index.index([words(text) for text in texts], show_progress=False)
-    return np.stack([index.get_scores(words(question)) for question in questions])
-
-
 def baselines(train: Examples, test: Examples) -> dict[str, dict[str, float]]:
     """Measures on `test` of methods that learn nothing, by name.
 
     BM25 finds an entry by its title, by its single nearest training question, or
     by all its training questions put together.
     """
-    titles = bm25_scores([entry.title for entry in train.entries], test.questions)
+    titles = Lexical([entry.title for entry in train.entries])
     order = np.argsort(train.right, kind="stable")
     starts = np.searchsorted(train.right[order], np.arange(len(train.entries)))
-    singles = bm25_scores([train.questions[row] for row in order], test.questions)
-    together = [
-        " ".join(train.questions[row] for row in rows) for rows in np.split(order, starts[1:])
-    ]
+    singles = Lexical([train.questions[row] for row in order])
+    together = Lexical(
+        [" ".join(train.questions[row] for row in rows) for rows in np.split(order, starts[1:])]
+    )
+
+    def measured(scores: Callable[[str], np.ndarray]) -> dict[str, float]:
+        return measures(ranks(np.stack([*map(scores, test.questions)]), test.right))
+
     return {
-        "BM25, all questions of an entry": measures(
-            ranks(bm25_scores(together, test.questions), test.right)
+        "BM25, all questions of an entry": measured(together.scores),
+        "BM25, single questions": measured(
+            lambda question: np.maximum.reduceat(singles.scores(question), starts)
         ),
-        "BM25, single questions": measures(
-            ranks(np.maximum.reduceat(singles, starts, axis=1), test.right)
-        ),
-        "BM25, titles": measures(ranks(titles, test.right)),
+        "BM25, titles": measured(titles.scores),
         "chance": chance(len(train.entries)),
     }

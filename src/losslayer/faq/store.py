@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from losslayer.faq.matcher import Matcher
 
 MODEL, INDEX = "model", "index"
+PARTS = (MODEL, INDEX)
 # By this file a folder is known as a matcher.
 MARKER = f"{MODEL}/{MANIFEST}"
 KIND = "faq"
@@ -49,7 +50,7 @@ def save(matcher: "Matcher", path: str | PathLike[str]) -> None:
         "vocabulary_size": matcher.tokenizer.vocabulary_size,
         "settings": dataclasses.asdict(settings),
     }
-    with new_folder(path, MARKER) as whole:
+    with new_folder(path, MARKER, PARTS) as whole:
         with new_model_folder(whole / MODEL, {"kind": KIND, "encoder": encoder}) as folder:
             write_weights(folder / WEIGHTS, matcher.question_encoder)  # the other one's are in it
             matcher.tokenizer.save(folder / TOKENIZER)

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+import losslayer as ll
 from losslayer.faq.settings import Settings
 from losslayer.text import Tokenizer, length_batches, pad
 
@@ -13,8 +14,8 @@ from losslayer.text import Tokenizer, length_batches, pad
 class Triplets(keras.utils.PyDataset):
     """Batches of `question`, `right`, `wrong`, each int32 `(batch, time)`.
 
-    Where the objective compares titles of one batch, which entries these belong to comes along:
-    `right_entry` and `wrong_entry`, `(batch,)`.
+    Entries with the same text are never wrong for each other. Where the objective compares titles
+    of one batch, numbers of their texts come along: `right_text` and `wrong_text`, `(batch,)`.
 
     Every epoch has its own batches and wrong titles, both fixed by the seed and
     the epoch's number. At first a wrong title is any of the others: most are easy
@@ -26,6 +27,7 @@ class Triplets(keras.utils.PyDataset):
         right: The entry of each, `(batch,)`.
         titles: Token ids of the titles, padded, `(entry, time)`.
         settings: The settings of the run.
+        texts: For each entry a number from 0, the same for the same text. Default: all differ.
     """
 
     def __init__(
@@ -34,8 +36,16 @@ class Triplets(keras.utils.PyDataset):
         right: np.ndarray,
         titles: np.ndarray,
         settings: Settings,
+        texts: np.ndarray | None = None,
     ) -> None:
         super().__init__()
+        self.texts = np.arange(len(titles)) if texts is None else texts
+        _, self.first = np.unique(self.texts, return_index=True)  # entry of each text
+        if len(self.first) < 2:
+            raise ll.ArgumentError(
+                "Triplets: entries must have two different texts at least. Received: "
+                f"{len(titles)} entries with the same one."
+            )
         self.settings = settings
         self.questions = questions
         self.right = right
@@ -54,13 +64,13 @@ class Triplets(keras.utils.PyDataset):
         generator = np.random.default_rng((self.settings.seed, epoch))
         lengths = [len(question) for question in self.questions]
         self.batches = length_batches(lengths, self.settings.batch_size, generator)
-        rows, entries = np.arange(len(self.right)), len(self.titles)
+        rows, right, count = np.arange(len(self.right)), self.texts[self.right], len(self.first)
         if scores is None:
-            self.wrong = (self.right + generator.integers(1, entries, len(rows))) % entries
+            wrong = (right + generator.integers(1, count, len(rows))) % count
+            self.wrong = self.first[wrong]
             return
-        nearest = min(self.settings.nearest, entries - 1)
-        scores = scores.copy()
-        scores[rows, self.right] = -np.inf
+        nearest = min(self.settings.nearest, count - 1)
+        scores = np.where(right[:, None] == self.texts, -np.inf, scores)
         candidates = np.argpartition(-scores, nearest - 1, axis=1)[:, :nearest]
         self.wrong = candidates[rows, generator.integers(0, nearest, len(rows))]
 
@@ -86,4 +96,5 @@ class Triplets(keras.utils.PyDataset):
         texts = {"question": question, "right": self.titles[right], "wrong": self.titles[wrong]}
         if self.settings.objective == "triplet":
             return (texts,)
-        return ({**texts, "right_entry": right, "wrong_entry": wrong},)
+        numbers = self.texts.astype("int32")
+        return ({**texts, "right_text": numbers[right], "wrong_text": numbers[wrong]},)
