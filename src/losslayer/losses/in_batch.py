@@ -230,8 +230,6 @@ class InBatchNegatives(BatchScores):
             return super().weighted_sum(tensors, weights, counts)
         row, batch = self._prepared(tensors, counts)
         back = self._in_turn(kernels.values_of_rows, self._back, row, batch, weights)
-        # A log-sum of 0 where nothing counts would let exp overflow: 0 * inf in the gradient.
-        back = ops.where(ops.equal(weights, 0), -LEFT_OUT, back)
         known = {"weight": weights, "back": back}
         row, batch = row | known, batch | known
         ones = ops.cast(ops.not_equal(weights, 0), weights.dtype)
