@@ -25,5 +25,5 @@ def test_two_processes(small, table, test_table):
 
     [(expected, measured)] = outcomes(1)
     for history, here in outcomes(2):
-        np.testing.assert_allclose(history["triplet"], expected["triplet"], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-5, atol=1e-6)
         assert here == measured
