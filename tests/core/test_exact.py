@@ -237,3 +237,22 @@ def test_summary_says_what_is_exact():
     assert "x; exact for each batch" in text
     assert "inexact: one number per batch, all batches alike" in text
     assert "counted as its metric does" in text
+
+
+def test_added_rows_count_in_no_metric(rng):
+    """With one weight for the whole batch too, which here is the total weight of a fused loss."""
+    a, p = keras.Input((3,), name="a"), keras.Input((3,), name="p")
+    pair = ll.losses.InBatchNegatives()(a, p)
+    model = ll.Model([a, p], keras.layers.Dense(3)(a))
+    mean = keras.metrics.MeanSquaredError()
+    model.add_metric(mean, a, p, sample_weight=pair[1], name="square")
+    model.add_metric(ll.metrics.Perplexity(), pair, name="ppl")
+    model.compile()
+    data = {n: rng.normal(size=(6, 3)).astype("float32") for n in ("a", "p")}
+    counts = np.array([1, 1, 0, 1, 0, 1], "float32")
+    batches = ({**data, "__rows__": counts}, {n: t[counts > 0] for n, t in data.items()})
+    filled, fewer = (
+        model.evaluate(((b,) for b in [batch]), steps=1, return_dict=True, verbose=0)
+        for batch in batches
+    )
+    assert filled == pytest.approx(fewer, rel=1e-5)

@@ -96,7 +96,7 @@ def test_objectives_are_named_terms(small):
                 if entry != right_text[row]
             ]
         values.append(np.log(np.sum(np.exp(scores))) - scores[0])
-    assert logs["in_batch"] == pytest.approx(np.mean(values), rel=1e-4)
+    assert logs["in_batch"] == pytest.approx(np.mean(values), rel=1e-5)
     assert logs["loss"] == pytest.approx(logs["in_batch"] + logs["triplet"], rel=1e-5)
 
 

@@ -77,7 +77,7 @@ def test_both_ways_at_the_smallest_temperature(same_side):
     value, *slopes, by_temperature = found(slice(None), counts)
     expected, *others, other_by_temperature = found(counts, None)
     assert value == pytest.approx(expected, rel=1e-5)
-    assert by_temperature == pytest.approx(other_by_temperature, rel=1e-4, abs=1e-4)
+    assert by_temperature == pytest.approx(other_by_temperature, rel=1e-5)
     for slope, other in zip(slopes, others, strict=True):
         np.testing.assert_allclose(slope[counts], other, rtol=1e-5, atol=1e-5)
         assert not slope[~counts].any()

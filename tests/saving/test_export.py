@@ -65,9 +65,9 @@ def test_the_exported_encoder_gives_the_same_vectors(tmp_path, kind):
     ids = np.random.default_rng(1).integers(1, 50, (7, 40), "int32")
     [found] = session.run(None, {tokens.name: ids})
     expected = keras.ops.convert_to_numpy(model(ids))
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     [padded] = session.run(None, {tokens.name: np.pad(ids, ((0, 2), (0, 9)))})
-    np.testing.assert_allclose(padded[:7], found, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(padded[:7], found, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -620,9 +620,7 @@ class Model(keras.Model):
             )
         if term.is_scalar:
             return total_and_weight(values, rows.count(x))
-        # A loss layer that gives one number has left out the rows that don't count by itself.
-        row_weights = rows.weigh(sample_weight, x) if len(values.shape) else None
-        return total_and_weight(values, weights, row_weights)
+        return total_and_weight(values, weights, rows.weigh(sample_weight, values, x))
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Update the metrics that are no means of their own tensors; return all results."""
@@ -631,7 +629,7 @@ class Model(keras.Model):
         running, outputs = self._objective.by_term(self._stage, y_pred)
         for term, tensors, weights in running:
             if not term.is_mean:
-                weights = rows.weigh(weights, x)
+                weights = rows.weigh(weights, tensors[0], x)
                 weighed = {} if weights is None else {"sample_weight": weights}
                 term.metric.update_state(*tensors, **weighed)
         outputs = self._packed(outputs) if self._objective.on_outputs else None

@@ -36,13 +36,13 @@ def count(x):
     return ops.shape(keras.tree.flatten(x)[0])[0]
 
 
-def weigh(weights, x):
-    """`weights` (None: all count once), 0 for the rows of a batch that were added.
+def weigh(weights, values, x):
+    """`weights` of `values` (None: all count once), 0 for the rows of a batch that were added.
 
-    One weight for the whole batch comes from a loss layer, which has left these rows out.
+    One value for the whole batch comes from a loss layer, which has left these rows out.
     """
-    if weights is None:
-        return x.get(NAME)
-    if NAME not in x or not len(weights.shape):
+    if NAME not in x or not len(values.shape):
         return weights
+    if weights is None:
+        return x[NAME]
     return ops.cast(weights, x[NAME].dtype) * expand(x[NAME], len(weights.shape))
