@@ -114,6 +114,17 @@ def test_ask_reads_a_pipe(model, capsys, monkeypatch):
     assert found[1]["answered"]
 
 
+def test_ask_of_another_encoding(model):
+    """A pipe in Latin-1: a line that says so."""
+    line = [sys.executable, "-m", "losslayer.cli", "faq", "ask", "--model", str(model[0])]
+    utf8 = {**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(line, input="caf\xe9?\n".encode("latin-1"), capture_output=True, env=utf8)
+    assert done.returncode == 2
+    assert (
+        done.stderr.decode().splitlines()[-1].startswith("losslayer: ask: standard input must be")
+    )
+
+
 def test_ask_is_interactive_at_a_terminal(model, capsys, monkeypatch):
     """At a terminal questions are asked for until an empty line."""
     typed = io.StringIO()
@@ -140,6 +151,7 @@ def test_ask_is_interactive_at_a_terminal(model, capsys, monkeypatch):
         (TRAIN, ["--title", "question", "--answer", "entry"], "train: `--title` must be left out"),
         (TRAIN, ["--encoder", "rnn"], "Settings: `encoder` must be one of ('lstm', 'bilstm"),
         (TRAIN, ["--objective", "all"], "Settings: `objective` must be one of ('triplet', "),
+        (TRAIN, ["--out", "."], ".: must have a name of its own"),
         (TRAIN, ["--out", "taken"], "taken: exists"),
         (TRAIN, ["--out", "taken", "--overwrite"], "taken: exists"),
         (TRAIN, ["--out", "earlier"], "earlier: holds a model already. Add --overwrite"),

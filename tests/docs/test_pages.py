@@ -36,7 +36,11 @@ def blocks(page):
 
 @pytest.fixture
 def module(monkeypatch, tmp_path):
-    """An empty module, importable: what a page defines is looked up there. And an empty folder."""
+    """An empty module, importable: what a page defines is looked up there. And an empty folder.
+
+    Names are counted from the start, as in the reader's own process: pages print some of them.
+    """
+    keras.utils.clear_session()
     monkeypatch.chdir(tmp_path)
     module = types.ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)

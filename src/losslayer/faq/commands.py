@@ -1,4 +1,4 @@
-"""`losslayer faq train` and `losslayer faq ask`."""
+"""The commands of `losslayer faq`."""
 
 import contextlib
 import json
@@ -19,7 +19,6 @@ from losslayer.faq.entries import read_examples
 from losslayer.faq.matcher import Matcher
 from losslayer.faq.ranking import baselines
 from losslayer.faq.reading import read_faq, read_pairs
-from losslayer.faq.search import entries_of, open_index
 from losslayer.faq.settings import Settings
 from losslayer.faq.store import MARKER, PARTS
 from losslayer.text import FolderError, check_replaceable
@@ -92,6 +91,8 @@ def train(
     command then goes on where it was; so it does after any other end.
     """
     started = time.perf_counter()
+    if not out.name:
+        raise FolderError(f"{out}: must have a name of its own. Give another --out")
     check_replaceable(out, MARKER, PARTS)
     state = out.with_name(f"{out.name}.partial")
     goes_on = any(state.glob(STATES))
@@ -180,7 +181,7 @@ def ask(
     A score is the cosine of the question's vector and the entry's, at most 1; after
     `losslayer faq tune` the words count too, and what is not sure enough is marked.
     """
-    searcher = Searcher(*open_index(model))
+    searcher = Searcher(*search.open_index(model))
     for asked in questions or _lines():
         if not asked.strip():
             continue
@@ -218,8 +219,8 @@ def tune(
     answers among them reaches the precision. Both are stored with the index, and count
     in `ask` and `serve`.
     """
-    encoder, index = open_index(model)
-    examples = read_pairs(table, entries_of(index), question, entry, drop=False)
+    encoder, index = search.open_index(model)
+    examples = read_pairs(table, search.entries_of(index), question, entry, drop=False)
     ranking, mrr = search.tune(encoder, index, examples, precision)
     if as_json:
         print(json.dumps({**ranking.stored(), "mrr": mrr}))
@@ -244,8 +245,8 @@ def evaluate(
 
     losslayer faq evaluate test_questions.csv --model runs/faq
     """
-    encoder, index = open_index(model)
-    examples = read_pairs(table, entries_of(index), question, entry, drop=False)
+    encoder, index = search.open_index(model)
+    examples = read_pairs(table, search.entries_of(index), question, entry, drop=False)
     found = search.evaluate(encoder, index, examples)
     if as_json:
         print(json.dumps({"questions": len(examples), **found}))
@@ -302,7 +303,12 @@ def _note(line: str) -> None:
 def _lines() -> Iterator[str]:
     """Questions typed at a terminal, or the lines of a pipe."""
     if not sys.stdin.isatty():
-        yield from (line.rstrip("\n") for line in sys.stdin)
+        try:
+            yield from (line.rstrip("\n") for line in sys.stdin)
+        except UnicodeDecodeError as problem:
+            raise ll.ArgumentError(
+                f"ask: standard input must be UTF-8. Received: {problem}. Save it as UTF-8"
+            ) from None
         return
     _note("Type a question; an empty line ends.")
     while True:

@@ -190,6 +190,8 @@ class Matcher:
     def save(self, path: str | PathLike[str]) -> None:
         """Write a folder, whole or not at all; an earlier matcher there is replaced.
 
+        What `tune` and `export` added to an earlier one is not kept: they come after it.
+
         Raises:
             FolderError: If something else is there already.
         """
@@ -202,4 +204,4 @@ class Matcher:
         Raises:
             FolderError: If it isn't such a folder, or a part is missing or broken.
         """
-        return cls(**store.load(path))
+        return cls(**store.load(path)[0])

@@ -7,14 +7,13 @@ evaluate(...)      how often the right entry is found, and how sure the answers 
 
 from collections.abc import Sequence
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 
+from losslayer.faq import store
 from losslayer.faq.entries import Entry, Examples
 from losslayer.faq.matcher import Matcher
 from losslayer.faq.ranking import measures
-from losslayer.faq.store import INDEX
 from losslayer_serve.index import Index, Ranking, choose_ranking
 from losslayer_serve.searcher import Searcher
 
@@ -41,9 +40,9 @@ def open_index(path: str | PathLike[str]) -> tuple[QuestionEncoder, Index]:
         FolderError: If no matcher is saved there, or a part of it is damaged.
         losslayer_serve.index.SearchIndexError: If it is the index that is.
     """
-    matcher = Matcher.load(path)  # refuses an index of another model
-    index = Index.open(Path(path) / INDEX)
-    return QuestionEncoder(matcher, index.fingerprint), index
+    parts, index = store.load(path)  # refuses an index of another model
+    index.prepare()
+    return QuestionEncoder(Matcher(**parts), index.fingerprint), index
 
 
 def entries_of(index: Index) -> list[Entry]:

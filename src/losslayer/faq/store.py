@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from losslayer.faq.curves import draw_curves
 from losslayer.faq.entries import Entry
 from losslayer.faq.model import Models, build
 from losslayer.faq.settings import Settings
@@ -43,7 +42,7 @@ KIND = "faq"
 
 
 def save(matcher: "Matcher", path: str | PathLike[str]) -> None:
-    """Write the folder, whole or not at all."""
+    """Write the folder, whole or not at all; what `tune` and `export` added to one is not kept."""
     settings = matcher.settings
     encoder = {
         "longest": settings.longest,
@@ -57,16 +56,18 @@ def save(matcher: "Matcher", path: str | PathLike[str]) -> None:
             _write_json(folder / "metrics.json", matcher.metrics)
             _write_json(folder / "history.json", matcher.history)
             if matcher.history:
+                from losslayer.faq.curves import draw_curves  # only who trains draws
+
                 draw_curves(folder / "curves.png", matcher.history, settings.random_epochs)
         made = fingerprint(open_folder(whole / MODEL, KIND))
         Index.create(whole / INDEX, made, [*map(indexed, matcher.entries)], matcher.vectors)
 
 
-def load(path: str | PathLike[str]) -> dict[str, Any]:
-    """Read the folder into the arguments of `Matcher`."""
+def load(path: str | PathLike[str]) -> tuple[dict[str, Any], Index]:
+    """Read the folder into the arguments of `Matcher`, and the index that they came from."""
     folder, settings, models = _read(path)
     index = Index.open(Path(path) / INDEX, fingerprint(folder), prepare=False)
-    return {
+    parts = {
         "question_encoder": models.question,
         "answer_encoder": models.answer,
         "tokenizer": Tokenizer.load(folder.file(TOKENIZER)),
@@ -76,6 +77,7 @@ def load(path: str | PathLike[str]) -> dict[str, Any]:
         "history": _read_json(folder.file("history.json")),
         "metrics": _read_json(folder.file("metrics.json")),
     }
+    return parts, index
 
 
 def export(path: str | PathLike[str]) -> dict[str, Parity]:
