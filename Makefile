@@ -22,6 +22,8 @@ TORCH ?= torch==2.13.0
 # With the other libraries whose losses ours are compared with: most are written in it.
 EXTRAS_torch := dev,peers
 OLDEST := $(shell sed -n 's/.*"keras>=\([0-9.]*\)".*/\1.0/p' pyproject.toml)
+# Neither Keras nor an engine is imported there: on one engine they show all that they can.
+WITHOUT := $(if $(filter jax,$(BACKEND)),,--ignore=tests/serve)
 DEMO := runs/banking77
 
 .PHONY: demo serve test lint slow test-wheel setup-all clean
@@ -51,7 +53,7 @@ serve: .venv/ready-jax .venv/ready-tensorflow
 	.venv/bin/losslayer faq serve --model $(DEMO)
 
 test: .venv/ready-$(BACKEND)
-	KERAS_BACKEND=$(BACKEND) .venv/bin/python $(PYTEST) -m "not slow" $(TWO) --durations=5
+	KERAS_BACKEND=$(BACKEND) .venv/bin/python $(PYTEST) -m "not slow" $(TWO) --durations=5 $(WITHOUT)
 
 lint: .venv/ready-jax
 	.venv/bin/ruff format --check .
@@ -62,13 +64,13 @@ setup-all: .venv/ready-jax .venv/ready-torch .venv/ready-tensorflow
 
 # Sources of data of the other engines are only there once these are installed.
 slow: setup-all
-	KERAS_BACKEND=jax .venv/bin/python $(PYTEST) -m slow
+	KERAS_BACKEND=jax .venv/bin/python $(PYTEST) -m slow $(TWO)
 	KERAS_BACKEND=jax .venv/bin/python $(PYTEST) tests/core/test_sources.py
-	KERAS_BACKEND=tensorflow .venv/bin/python $(PYTEST) -m slow tests/callbacks/test_resume.py \
+	KERAS_BACKEND=tensorflow .venv/bin/python $(PYTEST) -m slow $(TWO) tests/callbacks/test_resume.py \
 	  "tests/callbacks/test_exact.py::test_every_step[two in one]" \
 	  "tests/callbacks/test_exact.py::test_every_step[tf.data with steps]" \
 	  tests/core/test_replicas.py tests/core/test_slices.py tests/losses
-	KERAS_BACKEND=torch .venv/bin/python $(PYTEST) -m slow tests/callbacks/test_resume.py tests/losses \
+	KERAS_BACKEND=torch .venv/bin/python $(PYTEST) -m slow $(TWO) tests/callbacks/test_resume.py tests/losses \
 	  tests/core/test_slices.py
 
 test-wheel: .venv/ready-jax
@@ -76,9 +78,9 @@ test-wheel: .venv/ready-jax
 	.venv/bin/python -m build --wheel --outdir dist . > /dev/null
 	$(PYTHON) -m venv .venv-wheel
 	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check \
-	  "$$(ls dist/*.whl)[jax,faq]" keras==$(OLDEST) pytest
+	  "$$(ls dist/*.whl)[jax,faq]" keras==$(OLDEST) pytest pytest-xdist
 	KERAS_BACKEND=jax .venv-wheel/bin/python -c "import keras; print('keras', keras.__version__)"
-	KERAS_BACKEND=jax .venv-wheel/bin/python $(PYTEST) -m "not slow" tests/losses tests/metrics \
+	KERAS_BACKEND=jax .venv-wheel/bin/python $(PYTEST) -m "not slow" $(TWO) tests/losses tests/metrics \
 	  tests/core/test_model.py tests/core/test_exact.py tests/core/test_files.py tests/core/test_sources.py
 
 clean:
