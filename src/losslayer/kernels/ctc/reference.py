@@ -52,7 +52,7 @@ def _total(frames, walk, logit_lengths, label_lengths):
     def forward(alpha, number):
         alpha = _near_zero(alpha)
         skipped = ops.where(may_skip, _moved(alpha, 2), _LOG_ZERO)
-        found = ops.logaddexp(ops.logaddexp(alpha, _moved(alpha, 1)), skipped)
+        found = _log_sum(alpha, _moved(alpha, 1), skipped)
         found = found + ops.take(frames, number, axis=0)
         found = ops.where(number < lengths, found, alpha)
         return found, found
@@ -60,7 +60,7 @@ def _total(frames, walk, logit_lengths, label_lengths):
     def backward(beta, number):
         then = _near_zero(beta + ops.take(frames, number, axis=0))
         skipped = _moved(ops.where(may_skip, then, _LOG_ZERO), -2)
-        found = ops.logaddexp(ops.logaddexp(then, _moved(then, -1)), skipped)
+        found = _log_sum(then, _moved(then, -1), skipped)
         return ops.where(number < lengths, found, beta), beta
 
     final, alpha = ops.scan(forward, start, numbers)
@@ -77,6 +77,12 @@ def _total(frames, walk, logit_lengths, label_lengths):
         return -share * ops.reshape(upstream, (1, -1, 1)), None, None, None
 
     return value, slope
+
+
+def _log_sum(a, b, c):
+    """log(exp(a) + exp(b) + exp(c)): one logarithm, where two of `ops.logaddexp` take longer."""
+    top = ops.maximum(ops.maximum(a, b), c)
+    return top + ops.log(ops.exp(a - top) + ops.exp(b - top) + ops.exp(c - top))
 
 
 def _near_zero(states):
