@@ -71,6 +71,30 @@ class Tokenizer:
         """Read what `save` wrote."""
         return cls(tokenizers.Tokenizer.from_str(Path(path).read_text(encoding="utf-8")))
 
+    @classmethod
+    def pretrained(cls, path: str | PathLike[str], longest: int) -> "Tokenizer":
+        """Read the `tokenizer.json` of a checkpoint, with its own normalisation.
+
+        Args:
+            path: The file.
+            longest: Tokens of a text at most, those that mark its beginning and end included.
+
+        Raises:
+            ArgumentError: If it is no such file, or id 0 isn't padding.
+        """
+        try:
+            inner = tokenizers.Tokenizer.from_str(Path(path).read_text(encoding="utf-8"))
+        except Exception as problem:  # the library's errors have no class of their own
+            raise ArgumentError(f"Tokenizer: {path} can't be read ({problem})") from None
+        if inner.token_to_id("[PAD]") != cls.padding:
+            raise ArgumentError(
+                f"Tokenizer: {path} must have [PAD] with the id 0. Received: "
+                f"{inner.token_to_id('[PAD]')}"
+            )
+        inner.no_padding()
+        inner.enable_truncation(longest)
+        return cls(inner)
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write a `tokenizer.json` that Hugging Face `tokenizers` reads too."""
         path = Path(path)

@@ -4,6 +4,7 @@ lstm             an LSTM read once, its last state
 bilstm-maxpool   an LSTM in each direction, the largest of each value over time
 cnn              windows of one to four tokens, the largest of each over time
 transformer      two blocks of self-attention, the mean over time
+bert             a pretrained one (`losslayer.faq.bert`)
 
 In each of them padding changes nothing.
 """
@@ -15,6 +16,7 @@ import keras
 from keras import layers, ops
 
 import losslayer as ll
+from losslayer.faq.bert import bert
 from losslayer.faq.settings import Settings
 
 WINDOWS = (1, 2, 3, 4)
@@ -111,15 +113,16 @@ ENCODERS: dict[str, Callable[[int, Settings], keras.Model]] = {
     "bilstm-maxpool": bilstm_maxpool,
     "cnn": cnn,
     "transformer": transformer,
+    "bert": bert,
 }
 
 
 def encoder_of(settings: Settings) -> Callable[[int, Settings], keras.Model]:
     """The function that makes the encoder which the settings name."""
-    if settings.encoder not in ENCODERS:
+    if settings.encoder not in ENCODERS or (settings.encoder == "bert" and not settings.bert):
+        known = (*(name for name in ENCODERS if name != "bert"), "pretrained:PATH")
         raise ll.ArgumentError(
-            f"Settings: `encoder` must be one of {tuple(ENCODERS)}. "
-            f"Received: encoder={settings.encoder!r}."
+            f"Settings: `encoder` must be one of {known}. Received: encoder={settings.encoder!r}."
         )
     return ENCODERS[settings.encoder]
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 import losslayer as ll
-from losslayer.faq import store
+from losslayer.faq import bert, store
 from losslayer.faq.entries import Entry, Examples
 from losslayer.faq.model import build
 from losslayer.faq.ranking import measures, ranks
@@ -92,9 +92,16 @@ class Matcher:
         """
         settings = settings or Settings()
         titles = [entry.shown for entry in examples.entries]
-        tokenizer = Tokenizer.train([*examples.questions, *titles], settings.vocabulary_size)
+        checkpoint, settings = bert.adopt(settings)
+        if checkpoint is None:
+            texts = [*examples.questions, *titles]
+            tokenizer = Tokenizer.train(texts, settings.vocabulary_size)
+        else:
+            tokenizer = Tokenizer.pretrained(checkpoint / bert.TOKENIZER, settings.longest)
         title_tokens = tokenizer(titles)
         models = build(tokenizer.vocabulary_size, settings)
+        if checkpoint is not None:
+            bert.read_checkpoint(checkpoint, models.question.get_layer("bert"))
         triplets = Triplets(
             tokenizer(examples.questions),
             examples.right,

@@ -37,7 +37,7 @@ def build(vocabulary_size: int, settings: Settings) -> Models:
 
     encode = encoder_of(settings)(vocabulary_size, settings)
     ask = layers.Dense(
-        2 * settings.units,
+        encode.output.shape[-1],
         kernel_initializer="identity",  # a question that repeats a title is near it from the start
         name="ask",
     )

@@ -1,6 +1,7 @@
 """Everything about a training run that is a choice."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import losslayer as ll
 
@@ -12,7 +13,8 @@ class Settings:
     """Settings of a matcher; how the defaults were chosen is in docs/faq.md.
 
     Args:
-        encoder: "lstm", "bilstm-maxpool", "cnn" or "transformer".
+        encoder: "lstm", "bilstm-maxpool", "cnn", "transformer", or "pretrained:PATH" with the
+            folder of a BERT's checkpoint; a matcher trained from one has "bert".
         objective: "triplet", a title against a wrong one; "in-batch", against all titles of the
             batch; or "both".
         vocabulary_size: Number of token ids at most.
@@ -29,6 +31,7 @@ class Settings:
         nearest: Later, a wrong title is one of this many nearest wrong ones.
         learning_rate: Its first value; it falls to a tenth along a cosine.
         seed: Fixes the first weights, the dropout, the batches and the wrong titles.
+        bert: The sizes of a pretrained encoder; they come from its checkpoint.
     """
 
     encoder: str = "bilstm-maxpool"
@@ -47,6 +50,7 @@ class Settings:
     nearest: int = 5
     learning_rate: float = 1e-3
     seed: int = 0
+    bert: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
