@@ -95,7 +95,7 @@ def test_a_long_text_is_cut(encoder, tokenizer, table):
 @pytest.mark.parametrize("text", ["", "   \n"])
 def test_a_text_without_tokens_is_unknown(encoder, tokenizer, table, text):
     """Its vector is of unit length too."""
-    assert tokenizer([text]) == [[]]
+    assert tokenizer([text]) == [[Tokenizer.unknown]]
     np.testing.assert_allclose(encoder([text])[0], expected([Tokenizer.unknown], table), atol=1e-6)
 
 
