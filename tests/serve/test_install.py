@@ -6,16 +6,10 @@ import subprocess
 import sys
 import urllib.request
 
-import numpy as np
 import pytest
 
-from losslayer_serve.encoder import Encoder
-from losslayer_serve.folder import new_model_folder
-from losslayer_serve.index import Entry, Index
-from losslayer_serve.saved import INDEX, KIND, MODEL
-from losslayer_serve.tokenizer import Tokenizer
 from tests.serve.conftest import ROOT
-from tests.serve.test_encoder import sum_of_embeddings
+from tests.serve.test_saved import save
 
 # What the page about serving says of adding entries where there is no Keras.
 ADD = """
@@ -33,20 +27,6 @@ def run(*command):
     done = subprocess.run([*map(str, command)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout
-
-
-def save(path):
-    """A matcher with one entry, whose encoders add up random embeddings."""
-    tokenizer = Tokenizer.train(["Where is my card?", "Where is my phone?"] * 2, 60)
-    table = np.random.default_rng(0).normal(size=(tokenizer.vocabulary_size, 8)).astype("float32")
-    table[0] = 0
-    with new_model_folder(path / MODEL, {"kind": KIND, "encoder": {"longest": 20}}) as folder:
-        tokenizer.save(folder / "tokenizer.json")
-        for side in ("question", "answer"):
-            (folder / f"{side}.onnx").write_bytes(sum_of_embeddings(table).SerializeToString())
-    encoder = Encoder(path / MODEL)
-    entry = Entry("card", "Where is my card?", "In your hand.")
-    Index.create(path / INDEX, encoder.fingerprint, [entry], encoder([entry.encoded]))
 
 
 @pytest.mark.slow
