@@ -12,16 +12,7 @@ import os
 import pathlib
 import sys
 
-# What serving needs.
-SERVING = (
-    "typer",
-    "tokenizers",
-    "onnxruntime",
-    "bm25s",
-    "starlette",
-    "uvicorn",
-    "prometheus_client",
-)
+from losslayer_serve.extras import ENGINES, not_installed
 
 
 def main() -> None:
@@ -30,7 +21,7 @@ def main() -> None:
         _serve(sys.argv[3:])
         return
     if "KERAS_BACKEND" not in os.environ and not _installed(_configured()):
-        engine = next(filter(_installed, ("jax", "torch", "tensorflow")), None)
+        engine = next(filter(_installed, ENGINES), None)
         if engine is None:
             raise SystemExit(
                 'losslayer: needs JAX, PyTorch or TensorFlow. Run: pip install "losslayer[jax]"'
@@ -43,14 +34,12 @@ def main() -> None:
 
 def _serve(arguments: list[str]) -> None:
     """Run the service, or say what is missing."""
-    missing = [package for package in SERVING if not _installed(package)]
-    if missing:
-        raise SystemExit(
-            f'losslayer: `{missing[0]}` is not installed. Run: pip install "losslayer[serve]"'
-        )
-    from losslayer_serve import command
+    try:
+        from losslayer_serve import command
 
-    command.main(arguments)
+        command.main(arguments)
+    except ModuleNotFoundError as missing:
+        raise SystemExit(f"losslayer: {not_installed(missing, 'serve')}") from None
 
 
 def _configured() -> str:

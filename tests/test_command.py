@@ -51,10 +51,10 @@ def test_the_users_choice_stays(tmp_path):
     assert run(tmp_path)[0] == f"0 {engine}"
 
 
-def serve(*arguments):
-    """`losslayer faq serve`, started."""
+def serve(*arguments, before=""):
+    """`losslayer faq serve`, started; `before` is run in its process first."""
     line = ["losslayer", "faq", "serve", *map(str, arguments)]
-    code = f"import losslayer_command, sys; sys.argv = {line!r}; losslayer_command.main()"
+    code = f"{before}\nimport losslayer_command, sys; sys.argv = {line!r}; losslayer_command.main()"
     return subprocess.Popen([sys.executable, "-c", code], text=True, stderr=subprocess.PIPE)
 
 
@@ -78,6 +78,18 @@ def test_serving_without_the_export_says_so(tmp_path):
     assert process.returncode == 2
     assert f"holds no question.onnx. Run: losslayer faq export --model {tmp_path}" in errors
     assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("package", ["typer", "filelock", "onnxruntime", "uvicorn"])
+def test_a_missing_package_is_named(package, tmp_path):
+    """Whichever it is: one line that says what to install."""
+    lost = f"import sys; sys.modules[{package!r}] = None"
+    process = serve("--model", tmp_path, before=lost)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors == (
+        f'losslayer: `{package}` is not installed. Run: pip install "losslayer[serve]"\n'
+    )
 
 
 @pytest.mark.slow

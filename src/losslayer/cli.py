@@ -3,8 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-# Names of the packages that the command line needs and a plain install lacks.
-EXTRA = ("typer", "tokenizers", "bm25s", "filelock", "matplotlib", "safetensors")
+from losslayer_serve.extras import not_installed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -19,9 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         from losslayer.faq import commands
     except ModuleNotFoundError as missing:
-        if missing.name not in EXTRA:
-            raise
-        _fail(f'`{missing.name}` is not installed. Run: pip install "losslayer[faq]"')
+        _fail(not_installed(missing, "faq"))
 
     import losslayer as ll
     from losslayer_serve.errors import ServeError

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-DEFAULT = Path("runs/faq")
+from losslayer_serve.saved import DEFAULT, open_searcher, watched
 
 
 def serve(
@@ -34,17 +34,15 @@ def serve(
     A token for clients is read from LOSSLAYER_TOKEN. Ctrl-C ends the service when the
     running requests are answered. An index that is changed meanwhile is read anew.
     """
-    from losslayer_serve.encoder import Encoder
-    from losslayer_serve.index import Index
-    from losslayer_serve.searcher import Searcher
     from losslayer_serve.service import run
 
-    def opened() -> Searcher:
-        encoder = Encoder(model / "model")
-        return Searcher(encoder, Index.open(model / "index", encoder.fingerprint))
-
-    token = os.environ.get("LOSSLAYER_TOKEN") or None
-    run(opened, host=host, port=port, token=token, watch=model / "index" / "index.json")
+    run(
+        lambda: open_searcher(model),
+        host=host,
+        port=port,
+        token=os.environ.get("LOSSLAYER_TOKEN") or None,
+        watch=watched(model),
+    )
 
 
 def main(arguments: list[str]) -> None:

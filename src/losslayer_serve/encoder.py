@@ -8,6 +8,7 @@ import onnxruntime
 
 from losslayer_serve.errors import ArgumentError, FolderError
 from losslayer_serve.folder import TOKENIZER, ModelFolder, fingerprint, open_folder
+from losslayer_serve.saved import KIND
 from losslayer_serve.tokenizer import Tokenizer
 from losslayer_serve.vectors import unit_vectors
 
@@ -33,7 +34,7 @@ class Encoder:
     """
 
     def __init__(self, path: str | PathLike[str], side: str = "question", threads: int = 0) -> None:
-        folder = open_folder(path, "faq")
+        folder = open_folder(path, KIND)
         self.fingerprint = fingerprint(folder)
         self._longest = _longest(folder)
         try:
@@ -66,8 +67,9 @@ class Encoder:
                 "Encoder: `texts` must be a list of texts that UTF-8 can hold. "
                 f"Received: texts={texts!r:.200}"
             )
-        tokens = [ids or [Tokenizer.unknown] for ids in self._tokenizer(texts)]
-        return unit_vectors(self._encode, tokens, self.dim, self._longest, fill=False)
+        return unit_vectors(
+            self._encode, self._tokenizer(texts), self.dim, self._longest, fill=False
+        )
 
     def _encode(self, tokens: np.ndarray) -> np.ndarray:
         return self._session.run(None, {self._input: tokens})[0]

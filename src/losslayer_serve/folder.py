@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from losslayer_serve.errors import ArgumentError, FolderError
-from losslayer_serve.new_folder import new_folder
+from losslayer_serve.new_folder import new_folder, put_back
 
 # By this file a folder is known as one that may be replaced: a name that nobody else uses.
 MANIFEST = "losslayer-manifest.json"
@@ -103,6 +103,7 @@ def open_folder(path: str | PathLike[str], kind: str) -> ModelFolder:
             changed, missing, cut off, added, a link, or named so that it could lie elsewhere.
     """
     folder = Path(path)
+    put_back(folder)
     try:
         if not (folder / MANIFEST).is_file():
             raise FolderError(f"{folder}: no model is saved there (it holds no {MANIFEST})")

@@ -1,5 +1,15 @@
-"""Folders of results that are written whole or not at all."""
+"""Folders of results that are written whole or not at all.
 
+A folder can't be renamed over another one: the earlier result is set aside first. A writer that is
+killed between the two renamings leaves it there, beside its place; whoever reads or writes next
+puts it back.
+
+    runs/faq            the result
+    runs/.faq.old       an earlier one, set aside for as long as it takes to rename
+    runs/.faq.ab12cd    what is being written
+"""
+
+import contextlib
 import os
 import shutil
 import tempfile
@@ -9,6 +19,15 @@ from os import PathLike
 from pathlib import Path
 
 from losslayer_serve.errors import FolderError
+from losslayer_serve.sync import sync, sync_tree
+
+
+def put_back(path: str | PathLike[str]) -> None:
+    """Put an earlier result in its place again, if the writer of the next one was killed."""
+    path = Path(path)
+    if not path.exists():
+        with contextlib.suppress(OSError):  # there is none, or another process was quicker
+            os.rename(_aside(path), path)
 
 
 def check_replaceable(
@@ -19,8 +38,9 @@ def check_replaceable(
     Such a folder holds `marker`, and nothing but `parts` where these are given.
     """
     path = Path(path)
+    put_back(path)
     if path.is_dir() and ((path / marker).is_file() or not any(path.iterdir())):
-        others = {entry.name for entry in path.iterdir()} - set(parts) if parts else set()
+        others = {entry.name for entry in path.iterdir() if parts and not _is_ours(entry, parts)}
         if others:
             raise FolderError(
                 f"{path}: holds {min(others)} besides, which would be lost; nothing was changed. "
@@ -56,20 +76,45 @@ def new_folder(
     check_replaceable(path, marker, parts)
     path.parent.mkdir(parents=True, exist_ok=True)
     # On the same file system, so that the renaming below can't be half done.
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         fresh = temporary / "new"
         fresh.mkdir()
         yield fresh
         if not (fresh / marker).is_file():
             raise AssertionError(f"new_folder: the body wrote no {marker}")
+        sync_tree(fresh)
         check_replaceable(path, marker, parts)
-        if path.exists():
-            os.replace(path, temporary / "old")
-        os.replace(fresh, path)
+        _put_in_place(fresh, path)
     except BaseException:
-        if (temporary / "old").exists() and not path.exists():
-            os.replace(temporary / "old", path)
+        put_back(path)
         raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put_in_place(fresh: Path, path: Path) -> None:
+    """Rename `fresh` to `path`; what is there is deleted when the disk has the new name."""
+    while True:
+        if path.exists():
+            shutil.rmtree(_aside(path), ignore_errors=True)  # older than what is in its place
+            os.rename(path, _aside(path))
+        try:
+            os.rename(fresh, path)
+            break
+        except OSError:
+            if not path.exists():
+                raise
+            # A reader who came in between has put the earlier result back: once more.
+    sync(path.parent)
+    shutil.rmtree(_aside(path), ignore_errors=True)
+
+
+def _aside(path: Path) -> Path:
+    """Where an earlier result is while the next one takes its place."""
+    return path.with_name(f".{path.name}.old")
+
+
+def _is_ours(entry: Path, parts: Collection[str]) -> bool:
+    """Whether it is one of the parts, or what a writer of one has left when it was killed."""
+    return any(entry.name == part or entry.name.startswith(f".{part}.") for part in parts)

@@ -23,7 +23,7 @@ class Tokenizer:
     as half-width ones), split at spaces, punctuation, symbols and where Chinese begins or ends;
     frequent strings of characters then become tokens. No space is needed between words: what is
     frequent in Chinese becomes a token wherever it stands. Id 0 is padding and is never returned;
-    id 1 stands for a character that no text had in training.
+    id 1 stands for a character that no text had in training, and for a text without any token.
 
     Example:
         >>> tokenizer = Tokenizer.train(["Where is my card?", "我的卡在哪里？"], 100)
@@ -108,14 +108,15 @@ class Tokenizer:
         return self._inner.get_vocab_size()
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text."""
+        """Token ids of each text, one or more."""
         if isinstance(texts, str):
             raise ArgumentError(
                 f"Tokenizer: `texts` must be a list of texts. Received: texts={texts!r:.40}. "
                 "Put it in a list."
             )
         readable = [whole(text) for text in texts]
-        return [encoding.ids for encoding in self._inner.encode_batch_fast(readable)]
+        found = self._inner.encode_batch_fast(readable)
+        return [encoding.ids or [self.unknown] for encoding in found]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The normalised text of token ids; padding and unknown are left out."""

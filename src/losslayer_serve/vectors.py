@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from losslayer_serve.padding import pad, padded_length
+from losslayer_serve.padding import BUCKET, pad, padded_length
 
 CHUNK = 256
 
@@ -30,8 +30,8 @@ def unit_vectors(
         sequences: Token ids of each text.
         dim: Size of a vector.
         longest: Tokens of a text that are read.
-        fill: Whether rows of padding fill the last chunk, so that its shape isn't a new one: for
-            an encoder that is compiled for each shape.
+        fill: Whether padding fills up lengths and the last chunk, so that there are few shapes: for
+            an encoder that is compiled for each. Another one would only have more to read.
 
     Returns:
         float32, `(batch, dim)`, in the order of `sequences`.
@@ -41,7 +41,7 @@ def unit_vectors(
     found = np.zeros((len(sequences), dim), "float32")
     for start in range(0, len(order), size):
         rows = order[start : start + size]
-        tokens = pad([sequences[row] for row in rows], longest=longest)
+        tokens = pad([sequences[row] for row in rows], BUCKET if fill else 1, longest)
         if fill:
             tokens = np.pad(tokens, ((0, size - len(rows)), (0, 0)))
         found[rows] = unit(encode(tokens)[: len(rows)])

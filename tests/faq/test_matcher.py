@@ -13,7 +13,7 @@ import pytest
 
 import losslayer as ll
 from losslayer.faq import Matcher, read_examples, read_faq
-from losslayer.text import FolderError
+from losslayer_serve.errors import FolderError
 from losslayer_serve.index import DamagedIndexError, OtherModelError
 
 FILES = [

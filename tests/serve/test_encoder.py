@@ -92,10 +92,20 @@ def test_a_long_text_is_cut(encoder, tokenizer, table):
     np.testing.assert_allclose(encoder([text])[0], expected(ids[:LONGEST], table), atol=1e-6)
 
 
+def test_a_text_alone_has_no_padding(encoder, tokenizer, monkeypatch):
+    """Nothing is compiled for its length, and every step takes time."""
+    shapes, encode = [], encoder._encode
+    monkeypatch.setattr(
+        encoder, "_encode", lambda tokens: shapes.append(tokens.shape) or encode(tokens)
+    )
+    encoder([TEXTS[0]])
+    assert shapes == [(1, len(tokenizer([TEXTS[0]])[0]))]
+
+
 @pytest.mark.parametrize("text", ["", "   \n"])
 def test_a_text_without_tokens_is_unknown(encoder, tokenizer, table, text):
     """Its vector is of unit length too."""
-    assert tokenizer([text]) == [[]]
+    assert tokenizer([text]) == [[Tokenizer.unknown]]
     np.testing.assert_allclose(encoder([text])[0], expected([Tokenizer.unknown], table), atol=1e-6)
 
 

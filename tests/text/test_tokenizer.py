@@ -139,9 +139,10 @@ def test_unknown_characters_are_one_and_padding_never_comes(tokenizer):
     assert tokenizer.decode([*ids, 0, 0]) == "card"
 
 
-def test_empty_text_has_no_tokens(tokenizer):
-    """No text, no ids; an empty list, an empty list."""
-    assert tokenizer(["", " "]) == [[], []]
+def test_a_text_without_tokens_is_unknown(tokenizer):
+    """Whatever reads it has something to read; no texts are no texts."""
+    assert tokenizer(["", " "]) == [[Tokenizer.unknown]] * 2
+    assert tokenizer.decode(tokenizer([""])[0]) == ""
     assert tokenizer([]) == []
 
 

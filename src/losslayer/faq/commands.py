@@ -20,10 +20,11 @@ from losslayer.faq.matcher import Matcher
 from losslayer.faq.ranking import baselines
 from losslayer.faq.reading import read_faq, read_pairs
 from losslayer.faq.settings import Settings
-from losslayer.faq.store import MARKER, PARTS
-from losslayer.text import FolderError, check_replaceable
 from losslayer_serve.command import serve
+from losslayer_serve.errors import FolderError
 from losslayer_serve.index import Hit
+from losslayer_serve.new_folder import check_replaceable
+from losslayer_serve.saved import DEFAULT, MARKER, MODEL, PARTS
 from losslayer_serve.searcher import Searcher
 
 app = typer.Typer(
@@ -31,7 +32,6 @@ app = typer.Typer(
     help="Find the FAQ entry that a question means, by a model trained on your own questions.",
 )
 
-DEFAULT = Path("runs/faq")
 # Of an answer in the terminal; `--json` and the page give all of it.
 WIDTH = 160
 STATES = "*.run"  # the files of ll.callbacks.Resume
@@ -153,7 +153,7 @@ def train(
         print(f"\n{test}: {len(tested):,} questions that the training has not seen\n")
         print(_measures_table(matcher.metrics))
     print(f"\nmodel   {out}   ({seconds:.0f} s)")
-    print(f"curves  {out / 'model' / 'curves.png'}")
+    print(f"curves  {out / MODEL / 'curves.png'}")
     print(f'try it  losslayer faq ask --model {out} "your question"')
 
 

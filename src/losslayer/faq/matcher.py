@@ -137,11 +137,8 @@ class Matcher:
         )
 
     def encode(self, questions: Sequence[str]) -> np.ndarray:
-        """Unit vectors of questions, float32 `(batch, dim)`.
-
-        A text without any token is read as one unknown token.
-        """
-        tokens = [ids or [Tokenizer.unknown] for ids in self.tokenizer(questions)]
+        """Unit vectors of questions, float32 `(batch, dim)`."""
+        tokens = self.tokenizer(questions)
         return unit_vectors(self.question_encoder, tokens, self.settings.longest)
 
     def scores(self, questions: Sequence[str]) -> np.ndarray:

@@ -18,9 +18,10 @@ from losslayer.faq.entries import Entry
 from losslayer.faq.model import Models, build
 from losslayer.faq.settings import Settings
 from losslayer.saving import Parity, export_encoder, golden_ids, read_weights, write_weights
-from losslayer.text import FolderError, Tokenizer, new_folder
+from losslayer.text import Tokenizer
+from losslayer_serve.errors import FolderError
 from losslayer_serve.folder import (
-    MANIFEST,
+    SPEC,
     TOKENIZER,
     WEIGHTS,
     ModelFolder,
@@ -30,15 +31,11 @@ from losslayer_serve.folder import (
 )
 from losslayer_serve.index import Entry as Indexed
 from losslayer_serve.index import Index
+from losslayer_serve.new_folder import new_folder, put_back
+from losslayer_serve.saved import INDEX, KIND, MARKER, MODEL, PARTS
 
 if TYPE_CHECKING:
     from losslayer.faq.matcher import Matcher
-
-MODEL, INDEX = "model", "index"
-PARTS = (MODEL, INDEX)
-# By this file a folder is known as a matcher.
-MARKER = f"{MODEL}/{MANIFEST}"
-KIND = "faq"
 
 
 def save(matcher: "Matcher", path: str | PathLike[str]) -> None:
@@ -91,7 +88,7 @@ def export(path: str | PathLike[str]) -> dict[str, Parity]:
     golden = golden_ids(size, settings.longest)
     parities = {}
     with new_model_folder(folder.path, folder.spec) as fresh:
-        for name in folder.digests.keys() - {"spec.json"}:
+        for name in folder.digests.keys() - {SPEC}:
             shutil.copy2(folder.path / name, fresh / name)
         for side, make in (("question", question_encoder), ("answer", answer_encoder)):
             parities[side] = export_encoder(
@@ -121,6 +118,7 @@ def indexed(entry: Entry) -> Indexed:
 
 def _read(path: str | PathLike[str]) -> tuple[ModelFolder, Settings, Models]:
     """The checked folder, its settings and the encoders with their weights."""
+    put_back(path)
     if not (Path(path) / MARKER).is_file():
         raise FolderError(f"{path}: no matcher is saved there (it holds no {MARKER})")
     folder = open_folder(Path(path) / MODEL, KIND)
@@ -128,7 +126,7 @@ def _read(path: str | PathLike[str]) -> tuple[ModelFolder, Settings, Models]:
         settings = Settings(**folder.spec["encoder"]["settings"])
         models = build(folder.spec["encoder"]["vocabulary_size"], settings)
     except (KeyError, TypeError, ValueError) as problem:
-        raise FolderError(f"{folder.path}/spec.json: can't be read ({problem})") from problem
+        raise FolderError(f"{folder.path / SPEC}: can't be read ({problem})") from problem
     read_weights(folder.file(WEIGHTS), models.question)
     return folder, settings, models
 

@@ -4,29 +4,23 @@
 - `Tokenizer`: subwords learned from your own texts, in any script;
 - `normalised`, `text_ids`: when two texts are the same;
 - `pad`, `length_batches`: few shapes, little padding;
-- `TokenBatches`: training data of any size as batches of few shapes, by the number of tokens;
-- `new_folder`: a result folder written whole or not at all.
+- `TokenBatches`: training data of any size as batches of few shapes, by the number of tokens.
 """
 
 from losslayer.text.buckets import TokenBatches
 from losslayer.text.padding import length_batches
 from losslayer.text.table import Problem, Table, TableError, read_table
-from losslayer_serve.errors import FolderError
-from losslayer_serve.new_folder import check_replaceable, new_folder
 from losslayer_serve.normal import normalised, text_ids
 from losslayer_serve.padding import pad, padded_length
 from losslayer_serve.tokenizer import Tokenizer
 
 __all__ = [
-    "FolderError",
     "Problem",
     "Table",
     "TableError",
     "TokenBatches",
     "Tokenizer",
-    "check_replaceable",
     "length_batches",
-    "new_folder",
     "normalised",
     "pad",
     "padded_length",

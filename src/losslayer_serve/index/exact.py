@@ -9,6 +9,8 @@ from losslayer_serve.index.rows import Rows
 # Questions and rows that are compared at once: 8 MB of scores, however large the index is.
 QUESTIONS = 64
 BLOCK = 32_768
+# Groups of scores for each one that is wanted: the more, the fewer are looked at twice.
+GROUPS = 8
 
 
 class Nearest(Protocol):
@@ -69,12 +71,27 @@ def largest(scores: np.ndarray, count: int) -> np.ndarray:
         count: Places at most.
     """
     if count < len(scores):
+        places = np.flatnonzero(scores >= _reached(scores, count))
+        kept = scores[places]
         # The value alone: argpartition is several times slower, and which of equal ones it takes
         # is left to chance.
-        least = np.partition(scores, len(scores) - count)[len(scores) - count]
-        above = np.flatnonzero(scores > least)
-        equal = np.flatnonzero(scores == least)[: count - len(above)]
-        places = np.concatenate([above, equal])
+        least = np.partition(kept, len(kept) - count)[len(kept) - count]
+        above, equal = places[kept > least], places[kept == least]
+        places = np.concatenate([above, equal[: count - len(above)]])
     else:
         places = np.arange(len(scores))
     return places[np.lexsort((places, -scores[places]))]
+
+
+def _reached(scores: np.ndarray, count: int) -> float:
+    """A value that at least `count` of the scores reach, and few others do; found in one pass.
+
+    In each of many groups one score reaches the group's maximum. So at least `count` reach what is
+    the `count`-th largest of the maxima.
+    """
+    groups = GROUPS * count
+    size = len(scores) // groups
+    if size < 2:
+        return -np.inf
+    maxima = scores[: size * groups].reshape(size, groups).max(axis=0)
+    return np.partition(maxima, groups - count)[groups - count]

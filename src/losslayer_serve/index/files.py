@@ -10,6 +10,7 @@ from typing import BinaryIO, TypeVar
 import filelock
 
 from losslayer_serve.index.errors import DamagedIndexError, LockedIndexError
+from losslayer_serve.sync import sync
 
 Content = TypeVar("Content")
 
@@ -24,7 +25,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -64,13 +65,3 @@ def one_writer(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk, where the system can do that."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

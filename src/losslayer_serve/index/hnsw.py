@@ -48,7 +48,13 @@ class HNSW:
     def search(self, vectors: np.ndarray, count: int) -> np.ndarray:
         """See `Nearest.search`."""
         how = faiss.SearchParametersHNSW(efSearch=max(self._effort, count), sel=self._alive)
-        return self._graph.search(np.ascontiguousarray(vectors), count, params=how)[1]
+        found = np.empty((len(vectors), count), "int64")
+        # One by one: for several faiss starts threads, which then wait for more by running in
+        # circles, on the cores that the rest of a service needs.
+        for place in range(len(vectors)):
+            vector = np.ascontiguousarray(vectors[place : place + 1])
+            found[place] = self._graph.search(vector, count, params=how)[1][0]
+        return found
 
 
 def _read_cache(folder: Path, shards: list[str], rows: Rows) -> tuple[Any, int]:

@@ -166,9 +166,8 @@ class Index:
         """The best entries for one question, of the nearest `rows` and those with its words."""
         if ranking.weight < 1:
             every = self._words().scores(text)
-            shared = np.flatnonzero(every > 0)
-            best = shared[largest(every[shared], max(CANDIDATES, top))]
-            rows = np.union1d(rows, self.rows.live[best])
+            best = largest(every, max(CANDIDATES, top))
+            rows = np.union1d(rows, self.rows.live[best[every[best] > 0]])
             lexical = every[np.searchsorted(self.rows.live, rows)]
         # One sum per row, in the same order for each: equal vectors have equal scores.
         scores = (self.rows.vectors(rows) * vector).sum(axis=1)

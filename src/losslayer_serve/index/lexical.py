@@ -14,6 +14,10 @@ _UNSPACED = "\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U0
 _RUNS = re.compile(rf"[{_UNSPACED}]+|[^\W{_UNSPACED}]+")
 _FIRST_UNSPACED = re.compile(rf"[{_UNSPACED}]")
 
+# A word that more than this share of the texts have is kept as one score for each text: adding all
+# of them up is faster then than picking those that have it.
+FREQUENT = 1 / 16
+
 
 def words(text: str) -> list[str]:
     """What BM25 counts: words in lower case; of Chinese and Japanese each character and each pair.
@@ -59,9 +63,13 @@ class Lexical:
         self._bm25 = bm25s().BM25(method="lucene", k1=self.k1, b=self.b)
         corpus = [words(text) for text in texts]
         frequency = np.zeros(0)
+        self._everywhere: dict[int, np.ndarray] = {}
         if any(corpus):
             self._bm25.index(corpus, show_progress=False)
             frequency = np.diff(self._bm25.scores["indptr"])
+            for word in np.flatnonzero(frequency > FREQUENT * self._count).tolist():
+                row = self._everywhere[word] = np.zeros(self._count, "float32")
+                self._add(word, row)
         self._idf = np.log1p((self._count - frequency + 0.5) / (frequency + 0.5))
         self._unknown = float(np.log1p((self._count + 0.5) / 0.5))
 
@@ -71,8 +79,22 @@ class Lexical:
         known = self._bm25.get_tokens_ids(asked) if len(self._idf) else []
         if not known:
             return np.zeros(self._count, "float32")
+        found = np.zeros(self._count, "float32")
+        for word in known:
+            if word in self._everywhere:
+                found += self._everywhere[word]
+            else:
+                self._add(word, found)
         most = self._idf[known].sum() + (len(asked) - len(known)) * self._unknown
-        return self._bm25.get_scores_from_ids(known) / np.float32(most)
+        found /= np.float32(most)
+        return found
+
+    def _add(self, word: int, found: np.ndarray) -> None:
+        """Add the scores of a word to those of the texts that have it."""
+        kept = self._bm25.scores
+        start, end = kept["indptr"][word : word + 2]
+        # Not `np.add.at`, as bm25s does: no text is named twice, and this is ten times as fast.
+        found[kept["indices"][start:end]] += kept["data"][start:end]
 
 
 def bm25s() -> ModuleType:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from losslayer_serve.index import Entry, Index, Ranking
+from losslayer_serve.index import lexical as lexical_module
 from losslayer_serve.index.lexical import Lexical, words
 
 from .conftest import FINGERPRINT, unit
@@ -56,8 +57,13 @@ def by_hand(texts, question):
     return scores
 
 
-def test_the_formula():
-    """Repeated words, unknown words, empty texts and questions, in two languages."""
+@pytest.mark.parametrize("frequent", [0, 0.4, 1])
+def test_the_formula(frequent, monkeypatch):
+    """Repeated words, unknown words, empty texts and questions, in two languages.
+
+    Whichever words are kept as a score for each text: all, the frequent ones, none.
+    """
+    monkeypatch.setattr(lexical_module, "FREQUENT", frequent)
     texts = ["the card is lost", "lost lost card", "", "卡丢了怎么办", "the the the", "怎么办理卡"]
     lexical = Lexical(texts)
     for question in (

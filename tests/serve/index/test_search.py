@@ -20,12 +20,16 @@ def by_hand(scores, top):
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 49, 50, 60])
-def test_largest(count):
+@pytest.mark.parametrize("length", [50, 3001])
+def test_largest(count, length):
     """In the order of a sort, ties included, also where the last place is one of many equal."""
     rng = np.random.default_rng(0)
-    for values in (2, 5, 1000):
-        scores = rng.integers(0, values, 50).astype("float32")
+    for values in (1, 2, 5, 1000, 10**6):
+        scores = rng.integers(0, values, length).astype("float32")
         assert largest(scores, count).tolist() == by_hand(scores, count)
+        scores[rng.random(length) < 0.9] = -np.inf
+        assert largest(scores, count).tolist() == by_hand(scores, count)
+    assert largest(np.sort(scores), count).tolist() == by_hand(np.sort(scores), count)
     assert largest(np.zeros(0, "float32"), 3).tolist() == []
 
 
