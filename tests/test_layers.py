@@ -14,7 +14,7 @@ LAYERS = [
     ["kernels"],
     ["backend"],
     ["core"],
-    ["losses", "metrics", "weighting", "callbacks"],
+    ["layers", "losses", "metrics", "weighting", "callbacks"],
     ["testing", "inspect"],
     ["text", "saving"],
     ["faq", "seq2seq"],

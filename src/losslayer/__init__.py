@@ -4,13 +4,14 @@ Model         a functional model that owns its objective
 losses        loss layers: tensors in, a value per element and its weight out
 metrics       metrics that are exact over any batches
 callbacks     callbacks for fit: Resume, RetrievalEvaluation
+layers        layers of Keras, computed faster: LSTM
 loss_layer    makes a loss layer of a plain function
 LossLayer     the base of all loss layers
 weighting     what a loss is multiplied with, beside numbers and schedules: learned weights
 testing       check_loss(layer): the checks that every loss of ours passes
 """
 
-from losslayer import callbacks, losses, metrics, weighting
+from losslayer import callbacks, layers, losses, metrics, weighting
 from losslayer.core.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -37,6 +38,7 @@ __all__ = [
     "ResumeError",
     "UnknownNameError",
     "callbacks",
+    "layers",
     "loss_layer",
     "losses",
     "metrics",

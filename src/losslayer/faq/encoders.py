@@ -140,9 +140,9 @@ def _embedded(vocabulary_size: int, settings: Settings) -> tuple[Any, Any, Any]:
     return tokens, ops.not_equal(tokens, 0), embedded
 
 
-def _lstm(units: int, seed: int, **arguments: Any) -> layers.LSTM:
+def _lstm(units: int, seed: int, **arguments: Any) -> ll.layers.LSTM:
     """An LSTM whose first weights depend on nothing but the seed."""
-    return layers.LSTM(
+    return ll.layers.LSTM(
         units,
         kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
         recurrent_initializer=keras.initializers.Orthogonal(seed=seed),
