@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 # Names of the packages that the command line needs and a plain install lacks.
-EXTRA = ("typer", "tokenizers", "bm25s", "filelock", "matplotlib", "safetensors")
+EXTRA = ("typer", "tokenizers", "bm25s", "filelock", "matplotlib", "safetensors", "jinja2")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

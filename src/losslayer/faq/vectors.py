@@ -5,7 +5,16 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from losslayer.text import Tokenizer
 from losslayer_serve import vectors
+
+
+def text_vectors(
+    encoder: keras.Model, tokenizer: Tokenizer, texts: Sequence[str], longest: int
+) -> np.ndarray:
+    """`unit_vectors` of texts; one without any token is read as one unknown token."""
+    tokens = [ids or [Tokenizer.unknown] for ids in tokenizer(texts)]
+    return unit_vectors(encoder, tokens, longest)
 
 
 def unit_vectors(

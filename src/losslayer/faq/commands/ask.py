@@ -12,7 +12,6 @@ import losslayer as ll
 from losslayer.faq import search
 from losslayer.faq.commands.shared import DEFAULT, note
 from losslayer_serve.index import Hit
-from losslayer_serve.searcher import Searcher
 
 # Of an answer in the terminal; `--json` and the page give all of it.
 WIDTH = 160
@@ -41,7 +40,7 @@ def ask(
     A score is the cosine of the question's vector and the entry's, at most 1; after
     `losslayer faq tune` the words count too, and what is not sure enough is marked.
     """
-    searcher = Searcher(*search.open_index(model))
+    searcher = search.open_searcher(model)
     for asked in questions or _lines():
         if not asked.strip():
             continue

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+import losslayer as ll
 from losslayer.faq import search
-from losslayer.faq.commands.shared import DEFAULT
-from losslayer.faq.reading import read_pairs
+from losslayer.faq.asked import read_asked
+from losslayer.faq.commands.shared import DEFAULT, ENTRY
 
 
 def tune(
@@ -17,9 +18,9 @@ def tune(
     ],
     model: Annotated[Path, typer.Option(help="Folder that `train` wrote.")] = DEFAULT,
     question: Annotated[str, typer.Option(help="Column with the questions.")] = "question",
-    entry: Annotated[str, typer.Option(help="Column with the entries' ids.")] = "entry",
+    entry: Annotated[str | None, typer.Option(help=ENTRY)] = None,
     precision: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the accepted answers to be right.")
+        float, typer.Option(help="Share of the accepted answers to be right, in (0, 1].")
     ] = 0.95,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as one JSON object.")
@@ -31,12 +32,15 @@ def tune(
 
     The weight of the cosine beside BM25 is the one with the best mean reciprocal rank on
     these questions; the threshold is the lowest score from which on the share of right
-    answers among them reaches the precision. Both are stored with the index, and count
-    in `ask` and `serve`.
+    answers among them reaches the precision. Questions that no entry answers, with an empty
+    cell for the id, belong among them: they can only be answered wrongly. Both are stored
+    with the index, and count in `ask` and `serve`.
     """
+    if not 0 < precision <= 1:
+        raise ll.ArgumentError(f"tune: `--precision` must be in (0, 1]. Received: {precision:g}.")
     encoder, index = search.open_index(model)
-    examples = read_pairs(table, search.entries_of(index), question, entry, drop=False)
-    ranking, mrr = search.tune(encoder, index, examples, precision)
+    asked = read_asked(table, index.entries, question, entry)
+    ranking, mrr = search.tune(encoder, index, asked, precision)
     if as_json:
         print(json.dumps({**ranking.stored(), "mrr": mrr}))
         return
