@@ -1,5 +1,7 @@
 """Entries added to a saved matcher, changed and removed, and its index made anew."""
 
+import asyncio
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from losslayer.faq import Entry, indexing, open_searcher
 from losslayer.faq.indexing import Change
 from losslayer.faq.search import open_index
 from losslayer_serve.index import DamagedIndexError, Index, InputError, Ranking, choose_threshold
+from losslayer_serve.live import Live
 
 REFUND = Entry("refund", "get my money back", "Write to us.", group="money")
 
@@ -118,3 +121,21 @@ def test_a_damaged_index_is_replaced(saved, trained):
     np.testing.assert_allclose(
         open_index(saved)[1].rows.vectors(np.arange(4)), trained.vectors, atol=1e-5
     )
+
+
+def test_a_running_service_takes_a_change_up(saved):
+    """It watches the file that is written last; the new entry is found without a restart."""
+
+    async def served():
+        watch = saved / "index" / "index.json"
+        live = Live(lambda: open_searcher(saved), watch, seconds=0.05)
+        task = asyncio.create_task(live.run())
+        assert len(live.searcher) == 4
+        await asyncio.to_thread(indexing.add, saved, [REFUND])
+        async with asyncio.timeout(60):
+            while live.ask(["get my money back"], 1)[0][0].id != "refund":
+                await asyncio.sleep(0.05)
+        task.cancel()
+        assert live.reloads == {"done": 1, "failed": 0}
+
+    asyncio.run(served())

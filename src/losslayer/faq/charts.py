@@ -35,7 +35,7 @@ def reliability(bins: Sequence[Bin], threshold: float | None = None) -> str:
     def y(share: float) -> float:
         return base - width * share
 
-    shapes = [_line(x(0), y(0), x(1), y(1), "ideal")]
+    shapes = []
     for one in bins:
         low, high = wilson(round(one.right * one.questions), one.questions)
         middle = x((one.low + one.high) / 2)
@@ -46,6 +46,7 @@ def reliability(bins: Sequence[Bin], threshold: float | None = None) -> str:
             f"<title>{escape(told)}</title></rect>"
         )
         shapes.append(_line(middle, y(low), middle, y(high), "interval"))
+    shapes.append(_line(x(0), y(0), x(1), y(1), "ideal"))
     if threshold is not None:
         at = x(min(max(threshold, 0.0), 1.0))
         shapes.append(_line(at, y(0), at, y(1), "threshold"))
