@@ -7,11 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
+import filelock
 import pytest
 
 from losslayer.cli import main
-from losslayer_serve.index import Index
+from losslayer_serve.index import Entry, Index
 
 TRAIN = """question,entry
 where is my card,card_arrival
@@ -67,7 +70,8 @@ def test_train_prints_measures_and_writes_a_model(model):
     assert (result["questions"], result["entries"], result["test_questions"]) == (6, 2, 1)
     assert result["epochs"] == 2
     assert not result["interrupted"]
-    assert set(result["metrics"]["this model"]) == {"accuracy@1", "recall@5", "mrr"}
+    names = {"accuracy@1", "recall@5", "recall@10", "mrr", "ndcg"}
+    assert set(result["metrics"]["this model"]) == names
     assert result["metrics"]["BM25, titles"]["accuracy@1"] == 0.0
     assert result["metrics"]["BM25, single questions"]["accuracy@1"] == 1.0
     assert "epoch  2/2" in done.stderr
@@ -182,25 +186,213 @@ def test_ask_without_a_model(place, capsys):
     assert "no matcher is saved there" in err
 
 
-def test_tune_and_evaluate(model, place, capsys):
+@pytest.fixture
+def changed(model, place):
+    """A copy of the model, to be changed."""
+    shutil.copytree(model[0], place / "m")
+    return place / "m"
+
+
+def fails(capsys, *arguments):
+    """The one line with which a command ends that can't do what it should."""
+    code, out, err = run(capsys, "faq", *arguments)
+    lines = [line for line in err.splitlines() if line.startswith("losslayer: ")]
+    assert (code, out, len(lines)) == (2, "", 1)
+    assert err.endswith(f"{lines[0]}\n")
+    return lines[0].removeprefix("losslayer: ")
+
+
+def test_tune_and_evaluate(changed, place, capsys):
     """A threshold that is stored, and counts in what follows; `--json` too."""
-    folder = place / "m"
-    shutil.copytree(model[0], folder)
     (place / "dev.csv").write_text(TRAIN)
-    code, out, err = run(capsys, "faq", "tune", "dev.csv", "--model", folder, "--precision", 0.5)
+    code, out, err = run(capsys, "faq", "tune", "dev.csv", "--model", changed, "--precision", 0.5)
     assert code == 0, err
     assert out.startswith("weight of the cosine ")
     assert "questions, " in out.splitlines()[-1]
-    code, out, _ = run(capsys, "faq", "evaluate", "dev.csv", "--model", folder, "--json")
+    code, out, _ = run(capsys, "faq", "evaluate", "dev.csv", "--model", changed, "--json")
     found = json.loads(out)
-    assert found["questions"] == 6
-    assert found["precision"] >= 0.5
-    code, out, _ = run(capsys, "faq", "evaluate", "dev.csv", "--model", folder)
-    assert out.splitlines()[2].split() == ["accuracy@1", f"{100 * found['accuracy@1']:.1f}"]
+    assert (found["questions"], found["unanswerable"]) == (6, 0)
+    assert found["figures"]["precision"]["value"] >= 0.5
     (place / "dev.csv").write_text("question,entry\na loan?,loan\n")
-    code, _, err = run(capsys, "faq", "tune", "dev.csv", "--model", folder)
-    assert (code, err.count("\n")) == (2, 1)
-    assert "dev.csv:2: column `entry`: the FAQ has no entry 'loan'" in err
+    told = fails(capsys, "tune", "dev.csv", "--model", changed)
+    assert told.startswith("dev.csv:2: column `entry`: the FAQ has no entry 'loan'")
+
+
+def test_tune_takes_questions_without_an_entry(changed, place, capsys):
+    """An empty cell in the column `id`, which is found where there is no `entry`."""
+    (place / "dev.csv").write_text("question,id\nmy card,card_arrival\nthe weather,\n")
+    code, out, err = run(capsys, "faq", "tune", "dev.csv", "--model", changed, "--json")
+    assert code == 0, err
+    assert json.loads(out)["threshold"]["questions"] == 2
+
+
+def test_a_precision_that_is_none(place, capsys):
+    """Is refused before anything is read."""
+    for precision in ("0", "1.1", "nan"):
+        told = fails(capsys, "tune", "no.csv", "--model", "none", "--precision", precision)
+        assert told == f"tune: `--precision` must be in (0, 1]. Received: {precision}."
+
+
+def test_evaluate_for_people(model, place, capsys):
+    """A table of figures with intervals, one for each group, a file of results, a report."""
+    (place / "test.csv").write_text(
+        "question,entry,group\nmy card,card_arrival,cards\nmoney,top_up,money\nrain,,\n"
+    )
+    files = ["--out", "r.jsonl", "--report", "r.html"]
+    code, out, err = run(capsys, "faq", "evaluate", "test.csv", "--model", model[0], *files)
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[:2] == ["test.csv: 3 questions", "1 of them no entry answers"]
+    rows = {line.split()[0]: line.split() for line in lines if line}
+    assert rows["accuracy@1"][2:5:2] == ["%", "%"]
+    assert rows["cards"][1] == "1"
+    assert {"recall@5", "mrr", "ndcg", "coverage", "precision", "refused", "ece"} < rows.keys()
+    results = [json.loads(line) for line in (place / "r.jsonl").read_text().splitlines()]
+    assert [one["entry"] for one in results] == ["card_arrival", "top_up", None]
+    assert (place / "r.html").read_text().startswith("<!doctype html>")
+    again = ["evaluate", "test.csv", "--model", model[0]]
+    assert fails(capsys, *again, "--out", "r.jsonl").startswith("r.jsonl: is there already. Add")
+    assert "there is no folder nowhere" in fails(capsys, *again, "--report", "nowhere/r.html")
+    code, _, err = run(capsys, "faq", *again, "--out", "r.jsonl", "--overwrite")
+    assert code == 0, err
+
+
+def test_compare_models_and_files(changed, model, place, capsys):
+    """A model and a file of results; the questions that changed sides."""
+    (place / "test.csv").write_text(TRAIN)
+    run(capsys, "faq", "evaluate", "test.csv", "--model", model[0], "--out", "a.jsonl")
+    run(capsys, "faq", "remove", "top_up", "--model", changed)
+    (place / "card.csv").write_text("".join(TRAIN.splitlines(True)[:4]))
+    run(capsys, "faq", "evaluate", "card.csv", "--model", changed, "--out", "card.jsonl")
+    code, out, err = run(capsys, "faq", "compare", "card.jsonl", model[0], "card.csv", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["questions"] == 3
+    assert found["differences"]["accuracy@1"]["a"] == 1
+    assert [one["b"][0] for one in found["lost"]] == ["top_up"] * len(found["lost"])
+    code, out, _ = run(capsys, "faq", "compare", "card.jsonl", "card.jsonl")
+    assert out.splitlines()[0] == "3 questions. A is card.jsonl, B is card.jsonl."
+    rows = {line.split()[0]: line.split() for line in out.splitlines() if line}
+    assert rows["mrr"] == ["mrr", "1.000", "1.000", "0.000", "0.000", "to", "0.000", "1.0000"]
+    assert "0 questions only B has right" in out
+    told = fails(capsys, "compare", "a.jsonl", "card.jsonl")
+    assert told.startswith("compare: the same questions are needed. Received: 6 and 3")
+    assert "A model needs a TABLE" in fails(capsys, "compare", "a.jsonl", model[0])
+    assert "card.csv:1: not what `evaluate --out`" in fails(
+        capsys, "compare", "card.csv", "a.jsonl"
+    )
+
+
+def test_entries_added_removed_and_made_anew(changed, place, capsys):
+    """With counts; `ask` finds what is there."""
+    (place / "more.csv").write_text("id,question\nfee,fee abroad\ntop_up,top up\n")
+    code, out, err = run(capsys, "faq", "add", "more.csv", "--model", changed)
+    assert code == 0, err
+    assert out == ("1 added, 0 changed, 1 unchanged, 0 removed, 1 encoded; 3 entries now\n")
+    one = ["--entry-id", "fee", "--entry-answer", "Two in a hundred."]
+    code, out, _ = run(capsys, "faq", "add", *one, "--model", changed, "--json")
+    assert json.loads(out) == {
+        **{"added": 0, "changed": 1, "unchanged": 0, "removed": 0, "encoded": 0, "entries": 3}
+    }
+    _, out, _ = run(capsys, "faq", "ask", "fee abroad", "--model", changed)
+    assert "Two in a hundred." in out
+    code, out, _ = run(capsys, "faq", "remove", "fee", "top_up", "--model", changed, "--json")
+    assert (json.loads(out)["removed"], json.loads(out)["entries"]) == (2, 1)
+    code, out, err = run(capsys, "faq", "index", "more.csv", "--model", changed, "--json")
+    assert (json.loads(out)["added"], json.loads(out)["entries"]) == (2, 2)
+    assert "Every answer is accepted" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["add"], "add: give a table, or one entry by `--entry-id`"),
+        (["add", "more.csv", "--entry-id", "x"], "add: give a table, or one entry"),
+        (["add", "more.csv", "--entry-title", "x"], "add: give a table, or one entry"),
+        (["add", "--entry-id", "x", "--entry-answer", "y"], "add: a new entry must have a title"),
+        (["add", "more.csv"], "more.csv:1: no column `id`"),
+        (["add", "no.csv"], "no.csv: there is no such file"),
+        (["index", "twice.csv"], "twice.csv:3: column `answer`: the id 'a' has another answer"),
+        (["index", "more.csv", "--read", "all"], "`--read` must be one of ('answer', 'title')"),
+        (["remove", "top_up", "x"], "Index.remove: `ids` must be those of entries. Received: 'x'"),
+    ],
+)
+def test_what_cannot_be_indexed(changed, place, capsys, arguments, message):
+    """One line that says why; the index is as it was."""
+    (place / "more.csv").write_text("question,nr\na,b\n")
+    (place / "twice.csv").write_text("id,question,answer\na,b,c\na,d,e\n")
+    before = Index.open(changed / "index").entries
+    assert fails(capsys, *arguments, "--model", changed).startswith(message)
+    assert Index.open(changed / "index").entries == before
+
+
+def test_a_damaged_index(changed, place, capsys):
+    """Is named by all that read it, and made anew by `index`."""
+    (place / "test.csv").write_text(TRAIN)
+    [path] = (changed / "index" / "shards").glob("*.jsonl")
+    path.write_bytes(path.read_bytes().replace(b"top", b"pot"))
+    for arguments in (["ask", "x"], ["remove", "top_up"], ["evaluate", "test.csv"]):
+        told = fails(capsys, *arguments, "--model", changed)
+        assert told.startswith(f"{path}: can't be read (its SHA-256 is not the one")
+    (place / "faq.csv").write_text("id,question\ncard_arrival,card\n")
+    code, out, err = run(capsys, "faq", "index", "faq.csv", "--model", changed)
+    assert code == 0, err
+    assert "The old index can't be read" in err
+    assert out.endswith("1 entries now\n")
+    assert run(capsys, "faq", "ask", "x", "--model", changed)[0] == 0
+
+
+def test_a_locked_index(changed, capsys):
+    """While another process writes it can be asked, not changed."""
+    before = Index.open(changed / "index").entries
+    with filelock.FileLock(changed / "index" / "lock"):
+        told = fails(capsys, "remove", "top_up", "--model", changed)
+        assert "another writer is changing this index; nothing was changed" in told
+        assert run(capsys, "faq", "ask", "x", "--model", changed)[0] == 0
+    assert Index.open(changed / "index").entries == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_a_folder_that_must_not_be_written(changed, capsys):
+    """It can be asked; a change is refused in one line that names a file of it."""
+    # Root may write everything, so the test becomes somebody else for a moment.
+    folder = Path(tempfile.mkdtemp())
+    try:
+        shutil.copytree(changed, folder / "m")
+        for path in [folder, *folder.rglob("*")]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        if os.geteuid() == 0:
+            os.seteuid(65534)
+        try:
+            told = fails(capsys, "remove", "top_up", "--model", folder / "m")
+            assert run(capsys, "faq", "ask", "x", "--model", folder / "m")[0] == 0
+        finally:
+            if os.getuid() == 0:
+                os.seteuid(0)
+        assert told == f"{folder / 'm' / 'index' / 'lock'}: Permission denied"
+        assert len(Index.open(folder / "m" / "index")) == 2
+    finally:
+        for path in [folder, *folder.rglob("*")]:
+            path.chmod(0o755)
+        shutil.rmtree(folder)
+
+
+def test_train_on_the_faq_itself(place, capsys):
+    """`--answer`: each row is an entry, found by its answer; ids in the column `id`."""
+    (place / "faq.csv").write_text(
+        "id,question,answer\narrival,Where is my card?,It takes five days.\n"
+        "topup,How do I top up?,In the app.\nfee,Is there a fee?,Two in a hundred.\n"
+    )
+    options = ["--answer", "answer", "--epochs", 1, "--out", "m", "--json"]
+    code, out, err = run(capsys, "faq", "train", "faq.csv", *options)
+    assert code == 0, err
+    assert json.loads(out)["entries"] == 3
+    entries = Index.open(place / "m" / "index").entries
+    assert entries[0] == Entry(
+        "arrival", "Where is my card?", "It takes five days.", "It takes five days."
+    )
+    _, out, _ = run(capsys, "faq", "ask", "card", "--model", "m")
+    assert "It takes five days." in out
 
 
 def test_help_teaches_with_an_example(capsys):

@@ -18,7 +18,7 @@ def write(tmp_path, *lines, name="faq.csv"):
 def test_each_row_is_an_entry(tmp_path):
     """Without ids the line is the id; the FAQ's own questions are the questions."""
     faq = read_faq(write(tmp_path, "answer,question", "Here.,Where?", "So.,How?"))
-    assert faq.entries == [Entry("2", "Where?", "Here."), Entry("3", "How?", "So.")]
+    assert faq.entries == [Entry("2", "Where?", "Here.", "Here."), Entry("3", "How?", "So.", "So.")]
     assert faq.questions == ["Where?", "How?"]
     assert faq.right.tolist() == [0, 1]
     assert faq.table.lines == [2, 3]
@@ -35,12 +35,12 @@ def test_rows_of_one_id_are_questions_of_one_entry(tmp_path):
     )
     faq = read_faq(path)
     assert faq.entries == [
-        Entry("a", "Where?", "Here.", "cards", "en"),
-        Entry("b", "怎样？", "这样。", "", "zh"),
+        Entry("a", "Where?", "Here.", "Here.", "cards", "en"),
+        Entry("b", "怎样？", "这样。", "这样。", "", "zh"),
     ]
     assert faq.right.tolist() == [0, 1, 0]
-    assert faq.entries[0].shown == "Here."
-    assert Entry("a", "title").shown == "title"
+    assert faq.entries[0].encoded == "Here."
+    assert Entry("a", "title").encoded == "title"
 
 
 def test_rows_that_cannot_be_used_are_dropped_and_listed(tmp_path):
@@ -69,7 +69,7 @@ def test_columns_may_have_other_names(tmp_path):
     """Names of the columns are arguments."""
     path = write(tmp_path, "frage,antwort,nr", "a,b,1", "c,d,2")
     faq = read_faq(path, question="frage", answer="antwort", id="nr")
-    assert faq.entries == [Entry("1", "a", "b"), Entry("2", "c", "d")]
+    assert faq.entries == [Entry("1", "a", "b", "b"), Entry("2", "c", "d", "d")]
     with pytest.raises(TableError, match=re.escape("csv:1: no column `question`")):
         read_faq(path)
 
@@ -108,5 +108,5 @@ def test_tables_without_names(file, count):
     lines = path.read_text(encoding="utf-8").split("\n")
     for entry, line in zip(faq.entries, lines):
         assert [entry.id, entry.title, entry.answer] == [cell.strip() for cell in line.split("\t")]
-    with pytest.raises(TableError, match=r"tsv:1: no column `question`\. The columns are \("):
+    with pytest.raises(TableError, match=r"tsv:1: no column `question`\. .* Put a line above it"):
         read_faq(path)

@@ -10,20 +10,23 @@ It is written on losslayer's public names only, so it reads as an example too:
 """
 
 from losslayer.faq.audit import Audit, audit
-from losslayer.faq.entries import Entry, Examples, examples, read_examples
-from losslayer.faq.matcher import Answer, Matcher
+from losslayer.faq.entries import Examples, examples, read_examples
+from losslayer.faq.matcher import Matcher
 from losslayer.faq.reading import read_faq, read_pairs
+from losslayer.faq.search import open_searcher
 from losslayer.faq.settings import Settings
+from losslayer_serve.index import Entry, Hit
 
 __all__ = [
-    "Answer",
     "Audit",
     "Entry",
     "Examples",
+    "Hit",
     "Matcher",
     "Settings",
     "audit",
     "examples",
+    "open_searcher",
     "read_examples",
     "read_faq",
     "read_pairs",

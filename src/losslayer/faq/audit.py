@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from losslayer.faq.entries import Entry, Examples
+from losslayer.faq.entries import Examples
 from losslayer.faq.profile import Texts, profile
 from losslayer.text import Problem, Tokenizer, text_ids
+from losslayer_serve.index import Entry
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,11 @@ def audit(
     """
     named = {"faq": faq, "train": train, "test": test}
     given = {name: examples for name, examples in named.items() if examples is not None}
-    answers = text_ids(entry.shown for entry in train.entries)
+    answers = text_ids(entry.encoded for entry in train.entries)
     questions = np.bincount(train.right, minlength=len(train.entries))
     shared = [
         Shared(
-            train.entries[places[0]].shown,
+            train.entries[places[0]].encoded,
             [train.entries[place].id for place in places],
             int(questions[places].sum()),
         )
@@ -131,7 +132,7 @@ def audit(
         leaks=_leaks(train, test, answers) if test is not None else [],
         shared_answers=shared,
         unasked=[entry.id for place, entry in enumerate(train.entries) if place not in asked],
-        answers=profile([entry.shown for entry in train.entries], tokenizer, longest),
+        answers=profile([entry.encoded for entry in train.entries], tokenizer, longest),
         languages=dict(Counter(entry.language for entry in train.entries if entry.language)),
         unit="characters" if tokenizer is None else "tokens",
     )

@@ -6,34 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import NamedTuple
 
 import numpy as np
 
 from losslayer.text import Table, read_table
-
-
-class Entry(NamedTuple):
-    """What a question is matched with.
-
-    Attributes:
-        id: Refers to it.
-        title: What it is about, in a line: in an FAQ, its question.
-        answer: The text that answers; empty where only titles are known.
-        group: What it belongs to (a product, a chapter), for figures per group; or empty.
-        language: Its language, as the table writes it; or empty.
-    """
-
-    id: str
-    title: str
-    answer: str = ""
-    group: str = ""
-    language: str = ""
-
-    @property
-    def shown(self) -> str:
-        """The answer; the title where there is none."""
-        return self.answer or self.title
+from losslayer_serve.index import Entry
 
 
 @dataclass(frozen=True)

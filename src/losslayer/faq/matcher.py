@@ -3,38 +3,24 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 
 import losslayer as ll
 from losslayer.faq import bert, store
-from losslayer.faq.entries import Entry, Examples
+from losslayer.faq.entries import Examples
 from losslayer.faq.model import build
-from losslayer.faq.ranking import measures, ranks
+from losslayer.faq.ranking import measures
 from losslayer.faq.settings import Settings
 from losslayer.faq.training import Curriculum
 from losslayer.faq.triplets import Triplets
 from losslayer.faq.vectors import unit_vectors
 from losslayer.saving import Parity
 from losslayer.text import Tokenizer, pad, text_ids
-
-
-class Answer(NamedTuple):
-    """An entry that may answer a question.
-
-    Attributes:
-        id: The entry's.
-        title: The entry's.
-        score: How near it is: a cosine, at most 1.
-        answer: The entry's; empty where only titles are known.
-    """
-
-    id: str
-    title: str
-    score: float
-    answer: str = ""
+from losslayer_serve.index import Entry, Hit
+from losslayer_serve.index.fusion import ranks
 
 
 @dataclass
@@ -91,7 +77,7 @@ class Matcher:
             losslayer.ResumeError: If the folder holds the state of another training.
         """
         settings = settings or Settings()
-        titles = [entry.shown for entry in examples.entries]
+        titles = [entry.encoded for entry in examples.entries]
         checkpoint, settings = bert.adopt(settings)
         if checkpoint is None:
             texts = [*examples.questions, *titles]
@@ -145,8 +131,11 @@ class Matcher:
         """Cosine of each question with each entry, `(batch, entry)`."""
         return self.encode(questions) @ self.vectors.T
 
-    def ask(self, questions: Sequence[str], top: int = 5) -> list[list[Answer]]:
-        """The nearest entries of each question, best first.
+    def ask(self, questions: Sequence[str], top: int = 5) -> list[list[Hit]]:
+        """The nearest entries of each question by cosine, best first; all are accepted.
+
+        What `losslayer faq tune` chose, the weight of the words and the threshold, counts where the
+        index is searched: `losslayer.faq.open_searcher`.
 
         Args:
             questions: Texts; a single text is refused, put it in a list.
@@ -160,13 +149,13 @@ class Matcher:
         scores = self.scores(questions)
         best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
         return [
-            [self._answer(place, row[place]) for place in places]
+            [self._hit(place, row[place]) for place in places]
             for row, places in zip(scores, best, strict=True)
         ]
 
-    def _answer(self, place: int, score: float) -> Answer:
+    def _hit(self, place: int, score: float) -> Hit:
         entry = self.entries[place]
-        return Answer(entry.id, entry.title, float(score), entry.answer)
+        return Hit(entry.id, entry.title, entry.answer, float(score), True)
 
     def evaluate(self, examples: Examples) -> dict[str, float]:
         """accuracy@1, recall@5 and MRR on questions whose right entry is known."""

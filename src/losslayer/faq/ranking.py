@@ -5,33 +5,37 @@ from collections.abc import Callable
 import numpy as np
 
 from losslayer.faq.entries import Examples
+from losslayer_serve.index.fusion import ranks
 from losslayer_serve.index.lexical import Lexical
 
 
-def ranks(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The place of the right entry, 1 for the first, when entries are sorted by score.
+def per_question(rank: np.ndarray) -> dict[str, np.ndarray]:
+    """What the rank of its one right entry says about each question.
 
-    Of entries with the same score, the one with the smaller number comes first.
+        accuracy@1   1 if the rank is 1
+        recall@k     1 if the rank is at most k (recall@1 is accuracy@1)
+        mrr          1 / rank, the reciprocal rank
+        ndcg         1 / log2(1 + rank): discounted gain, of which the best is 1
 
     Args:
-        scores: `(batch, entry)`, larger is nearer.
-        right: Number of the right entry, `(batch,)`.
+        rank: 1 for the first, infinite where the entry was not found, `(batch,)`.
 
     Returns:
-        Integers, `(batch,)`.
+        float64 arrays `(batch,)`. Their means are the measures.
     """
-    own = np.take_along_axis(scores, right[:, None], axis=1)
-    before = np.arange(scores.shape[1]) < right[:, None]
-    return 1 + ((scores > own) | ((scores == own) & before)).sum(axis=1)
+    rank = np.asarray(rank, "float64")
+    return {
+        "accuracy@1": (rank == 1).astype("float64"),
+        "recall@5": (rank <= 5).astype("float64"),
+        "recall@10": (rank <= 10).astype("float64"),
+        "mrr": 1 / rank,
+        "ndcg": 1 / np.log2(1 + rank),
+    }
 
 
 def measures(rank: np.ndarray) -> dict[str, float]:
-    """accuracy@1, recall@5 and mean reciprocal rank of ranks that begin with 1."""
-    return {
-        "accuracy@1": float(np.mean(rank == 1)),
-        "recall@5": float(np.mean(rank <= 5)),
-        "mrr": float(np.mean(1.0 / rank)),
-    }
+    """The means of `per_question`."""
+    return {name: float(values.mean()) for name, values in per_question(rank).items()}
 
 
 def chance(entries: int) -> dict[str, float]:

@@ -5,8 +5,9 @@ from os import PathLike
 
 import numpy as np
 
-from losslayer.faq.entries import Entry, Examples
-from losslayer.text import TableError, normalised, read_table
+from losslayer.faq.entries import Examples
+from losslayer.text import Table, TableError, normalised, read_table
+from losslayer_serve.index import Entry
 
 
 def read_faq(
@@ -43,9 +44,55 @@ def read_faq(
         TableError: If the file can't be read, or fewer than two entries are left.
     """
     table = read_table(path, [question, answer], [id, group, language], names, drop)
-    with_ids = any(table[id])
+    table = _consistent(table, answer, id)
+    ids = _ids(table, id)
+    entries = _entries(table, ids, question, answer, group, language)
+    entries = [entry._replace(text=entry.answer) for entry in entries]
+    if len(entries) < 2:
+        raise TableError(f"{path}: only one entry; there must be two or more")
+    place = {entry.id: number for number, entry in enumerate(entries)}
+    right = np.array([place[known] for known in ids], "int64")
+    return Examples(table[question], right, entries, table)
+
+
+def read_entries(
+    path: str | PathLike[str],
+    question: str = "question",
+    answer: str = "answer",
+    id: str = "id",
+    group: str = "group",
+    language: str = "language",
+    need_ids: bool = False,
+) -> list[Entry]:
+    """Read the entries of an FAQ to put into an index.
+
+    As `read_faq`, but a single entry will do, answers may be missing, and the first row that can't
+    be used is an error. The entries have no `text` of their own.
+
+    Args:
+        path: A table, as `losslayer.text.read_table` takes it.
+        question: Name of the column with the questions: the first of an id is its title.
+        answer: Name of the column with the answers, if there is one.
+        id: Name of the column with the ids.
+        group: Name of a column that says what an entry belongs to, if there is one.
+        language: Name of a column with the language of an entry, if there is one.
+        need_ids: Whether each row must have an id; otherwise it may be the line.
+
+    Raises:
+        TableError: With the line of the file, if a row can't be used.
+    """
+    needed, others = [question], [answer, id, group, language]
+    if need_ids:
+        needed, others = [id, question], [answer, group, language]
+    table = _consistent(read_table(path, needed, others), answer, id)
+    return _entries(table, _ids(table, id), question, answer, group, language)
+
+
+def _consistent(table: Table, answer: str, id: str) -> Table:
+    """Without rows that lack an id where others have one, or whose id has another answer."""
     first: dict[str, int] = {}  # the row in which an id comes first
     problems = {}
+    with_ids = any(table[id])
     for row, known in enumerate(table[id]):
         if not with_ids:
             continue
@@ -56,20 +103,31 @@ def read_faq(
         if normalised(table[answer][row]) != normalised(table[answer][other]):
             at = table.place(other)
             problems[row] = (answer, f"the id {known!r:.40} has another answer in {at}")
-    table = table.without(problems)
+    return table.without(problems)
 
-    ids = table[id] if with_ids else [str(line) for line in table.lines]
-    place: dict[str, int] = {}
-    entries: list[Entry] = []
-    for row, known in enumerate(ids):
-        if known not in place:
-            place[known] = len(entries)
-            cells = (table[column][row] for column in (question, answer, group, language))
-            entries.append(Entry(known, *cells))
-    if len(entries) < 2:
-        raise TableError(f"{path}: only one entry; there must be two or more")
-    right = np.array([place[known] for known in ids], "int64")
-    return Examples(table[question], right, entries, table)
+
+def _ids(table: Table, id: str) -> list[str]:
+    """The id of each row: the line where it begins, if there are none."""
+    return table[id] if any(table[id]) else [str(line) for line in table.lines]
+
+
+def _entries(
+    table: Table, ids: Sequence[str], question: str, answer: str, group: str, language: str
+) -> list[Entry]:
+    """An entry for each id, as the first row with it has it."""
+    first: dict[str, int] = {}
+    for row, id in enumerate(ids):
+        first.setdefault(id, row)
+    return [
+        Entry(
+            id,
+            title=table[question][row],
+            answer=table[answer][row],
+            group=table[group][row],
+            language=table[language][row],
+        )
+        for id, row in first.items()
+    ]
 
 
 def read_pairs(

@@ -8,15 +8,17 @@
 import dataclasses
 import json
 import shutil
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
-from losslayer.faq.entries import Entry
 from losslayer.faq.model import Models, build
 from losslayer.faq.settings import Settings
+from losslayer.faq.vectors import unit_vectors
 from losslayer.saving import Parity, export_encoder, golden_ids, read_weights, write_weights
 from losslayer.text import Tokenizer
 from losslayer_serve.errors import FolderError
@@ -29,7 +31,6 @@ from losslayer_serve.folder import (
     new_model_folder,
     open_folder,
 )
-from losslayer_serve.index import Entry as Indexed
 from losslayer_serve.index import Index
 from losslayer_serve.new_folder import new_folder, put_back
 from losslayer_serve.saved import INDEX, KIND, MARKER, MODEL, PARTS
@@ -57,7 +58,7 @@ def save(matcher: "Matcher", path: str | PathLike[str]) -> None:
 
                 draw_curves(folder / "curves.png", matcher.history, settings.random_epochs)
         made = fingerprint(open_folder(whole / MODEL, KIND))
-        Index.create(whole / INDEX, made, [*map(indexed, matcher.entries)], matcher.vectors)
+        Index.create(whole / INDEX, made, matcher.entries, matcher.vectors)
 
 
 def load(path: str | PathLike[str]) -> tuple[dict[str, Any], Index]:
@@ -68,13 +69,29 @@ def load(path: str | PathLike[str]) -> tuple[dict[str, Any], Index]:
         "question_encoder": models.question,
         "answer_encoder": models.answer,
         "tokenizer": Tokenizer.load(folder.file(TOKENIZER)),
-        "entries": [Entry(e.id, e.title, e.answer) for e in index.entries],
+        "entries": index.entries,
         "vectors": index.rows.vectors(index.rows.live),
         "settings": settings,
         "history": _read_json(folder.file("history.json")),
         "metrics": _read_json(folder.file("metrics.json")),
     }
     return parts, index
+
+
+def open_entry_encoder(
+    path: str | PathLike[str],
+) -> tuple[Callable[[Sequence[str]], np.ndarray], str]:
+    """The encoder of what entries have to read, and the fingerprint of its vectors.
+
+    The index isn't read: it may be damaged.
+    """
+    folder, settings, models = _read(path)
+    tokenizer = Tokenizer.load(folder.file(TOKENIZER))
+
+    def encode(texts: Sequence[str]) -> np.ndarray:
+        return unit_vectors(models.answer, tokenizer(texts), settings.longest)
+
+    return encode, fingerprint(folder)
 
 
 def export(path: str | PathLike[str]) -> dict[str, Parity]:
@@ -109,11 +126,6 @@ def question_encoder(encoder: dict[str, Any]) -> keras.Model:
 def answer_encoder(encoder: dict[str, Any]) -> keras.Model:
     """The encoder of titles, likewise."""
     return build(encoder["vocabulary_size"], Settings(**encoder["settings"])).answer
-
-
-def indexed(entry: Entry) -> Indexed:
-    """An entry as the index keeps it, with what the encoder reads."""
-    return Indexed(entry.id, entry.title, entry.answer, entry.shown)
 
 
 def _read(path: str | PathLike[str]) -> tuple[ModelFolder, Settings, Models]:

@@ -50,6 +50,8 @@ def _found(header: Sequence[str]) -> str:
     separators = [mark for mark in ";\t|" if len(header) == 1 and mark in header[0]]
     if separators:
         return f"{text}. Separate them with commas, or with tabs in a file named .tsv"
+    if any(len(name) > 40 for name in header):
+        return f"{text}. Is this a row already? Put a line above it that names the columns"
     return text
 
 

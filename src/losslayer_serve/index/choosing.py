@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from losslayer_serve.index.errors import InputError
-from losslayer_serve.index.fusion import GRID, fuse, reciprocal_ranks
+from losslayer_serve.index.fusion import GRID, fuse, ranks
 from losslayer_serve.index.index import Index
 from losslayer_serve.index.ranking import Ranking
 from losslayer_serve.index.threshold import choose_threshold
@@ -57,7 +57,7 @@ def choose_ranking(
         cosine, lexical = index.scores([texts[row] for row in rows], np.asarray(vectors)[rows])
         places = np.array([place[right[row] or ""] for row in rows])
         for number, weight in enumerate(grid):
-            sums[number] += reciprocal_ranks(fuse(cosine, lexical, weight), places).sum()
+            sums[number] += (1 / ranks(fuse(cosine, lexical, weight), places)).sum()
     mrr = dict(zip(map(float, grid), (sums / len(asked)).tolist()))
     weight = max(mrr, key=lambda weight: (mrr[weight], weight))
     # The scores that a search returns, with all that it leaves out.

@@ -12,12 +12,16 @@ class Entry(NamedTuple):
         title: To read, in one line.
         answer: To read.
         text: What the encoder reads; empty: the title.
+        group: What it belongs to (a product, a chapter), for figures per group; or empty.
+        language: Its language, as its table writes it; or empty.
     """
 
     id: str
     title: str
     answer: str = ""
     text: str = ""
+    group: str = ""
+    language: str = ""
 
     @property
     def encoded(self) -> str:

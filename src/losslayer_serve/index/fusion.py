@@ -19,19 +19,19 @@ def fuse(cosine: np.ndarray, lexical: np.ndarray, weight: float) -> np.ndarray:
     return weight * cosine.astype("float64") + (1 - weight) * lexical.astype("float64")
 
 
-def reciprocal_ranks(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """`1 / rank` of the right entry, 1 for the first; of equal scores the first place comes first.
+def ranks(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The rank of the right entry, 1 for the first; of equal scores the first place comes first.
 
     Args:
         scores: `(batch, entry)`.
         right: Place of the right entry, `(batch,)`.
 
     Returns:
-        float64, `(batch,)`.
+        Integers, `(batch,)`.
     """
     own = np.take_along_axis(scores, right[:, None], axis=1)
     earlier = np.arange(scores.shape[1]) < right[:, None]
-    return 1 / (1 + ((scores > own) | ((scores == own) & earlier)).sum(axis=1))
+    return 1 + ((scores > own) | ((scores == own) & earlier)).sum(axis=1)
 
 
 def choose_weight(
@@ -63,5 +63,5 @@ def choose_weight(
     mrr = {}
     for weight in grid:
         scores = fuse(cosine[asked], lexical[asked], weight)
-        mrr[float(weight)] = float(reciprocal_ranks(scores, right[asked]).mean())
+        mrr[float(weight)] = float((1 / ranks(scores, right[asked])).mean())
     return max(mrr, key=lambda weight: (mrr[weight], weight)), mrr

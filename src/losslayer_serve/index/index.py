@@ -49,6 +49,7 @@ class Index:
         vectors: np.ndarray,
         *,
         overwrite: bool = False,
+        ranking: Ranking | None = None,
         engine: Engine = "auto",
     ) -> "Index":
         """Write an index, whole or not at all.
@@ -59,13 +60,15 @@ class Index:
             entries: Ids differ; each has a title or a text.
             vectors: Unit vectors, `(entry, dim)`; with no entries `(0, dim)`.
             overwrite: Whether an index that is there is replaced.
+            ranking: How hits are scored and accepted; without it by cosine, and all are.
             engine: As in `open`.
 
         Raises:
             InputError: An argument breaks its rule; nothing is written.
         """
         folder = Path(folder)
-        writing.create(folder, fingerprint, entries, vectors, Ranking().stored(), overwrite)
+        stored = (ranking or Ranking()).stored()
+        writing.create(folder, fingerprint, entries, vectors, stored, overwrite)
         return cls(folder, read_rows(folder), engine)
 
     @classmethod
@@ -175,9 +178,9 @@ class Index:
             scores = fuse(scores, lexical, ranking.weight)
         hits = []
         for place in largest(scores, top).tolist():
-            id, title, answer, _ = self.rows.entries[rows[place]]
+            entry = self.rows.entries[rows[place]]
             score = float(scores[place])
-            hits.append(Hit(id, title, answer, score, ranking.accepts(score)))
+            hits.append(Hit(entry.id, entry.title, entry.answer, score, ranking.accepts(score)))
         return hits
 
     def scores(self, texts: Sequence[str], vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
 """Shards: pairs of files with vectors and their entries, which never change once written.
 
 shards/00000007-000.npy        unit vectors, float32, (row, dim)
-shards/00000007-000.jsonl      their entries, one a line: id, title, answer, text, sha256
+shards/00000007-000.jsonl      their entries, one a line: an `Entry` and its SHA-256
 """
 
 import hashlib

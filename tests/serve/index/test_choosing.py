@@ -13,20 +13,20 @@ from losslayer_serve.index import (
     choose_threshold,
     choose_weight,
 )
-from losslayer_serve.index.fusion import reciprocal_ranks
+from losslayer_serve.index.fusion import ranks
 from losslayer_serve.index.threshold import wilson
 
 from .conftest import FINGERPRINT, unit
 
 
-def test_reciprocal_ranks():
+def test_ranks():
     """By sorting, with scores of which many are equal."""
     rng = np.random.default_rng(0)
     scores = rng.integers(0, 4, (50, 12)).astype("float32")
     right = rng.integers(0, 12, 50)
-    for row, place, found in zip(scores, right, reciprocal_ranks(scores, right)):
+    for row, place, found in zip(scores, right, ranks(scores, right)):
         order = sorted(range(12), key=lambda entry: (-row[entry], entry))
-        assert found == 1 / (order.index(place) + 1)
+        assert found == order.index(place) + 1
 
 
 def test_the_weight_with_the_best_mrr():
