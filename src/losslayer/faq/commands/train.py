@@ -1,0 +1,163 @@
+"""`losslayer faq train`."""
+
+import contextlib
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import keras
+import typer
+
+import losslayer as ll
+from losslayer.faq.audit import audit
+from losslayer.faq.commands.shared import DEFAULT
+from losslayer.faq.commands.shared import note as _note
+from losslayer.faq.encoders import encoder_of
+from losslayer.faq.entries import read_examples
+from losslayer.faq.matcher import Matcher
+from losslayer.faq.ranking import baselines
+from losslayer.faq.reading import read_faq, read_pairs
+from losslayer.faq.settings import Settings
+from losslayer.faq.store import MARKER, PARTS
+from losslayer.text import FolderError, check_replaceable
+
+STATES = "*.run"  # the files of ll.callbacks.Resume
+
+
+def train(
+    table: Annotated[Path, typer.Argument(help="CSV or TSV, one question and its entry a row.")],
+    question: Annotated[str, typer.Option(help="Column with the questions.")] = "question",
+    entry: Annotated[
+        str | None,
+        typer.Option(help="Column with the entries' ids; default: entry, or id with --answer."),
+    ] = None,
+    title: Annotated[
+        str | None,
+        typer.Option(help="Column with the entries' titles; else the id is the title."),
+    ] = None,
+    answer: Annotated[
+        str | None,
+        typer.Option(help="Column with answers: each row is then an entry, found by its answer."),
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="A table with other questions, to measure with.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write the model to.")] = DEFAULT,
+    epochs: Annotated[int, typer.Option(min=1, help="Times each question is seen.")] = (
+        Settings.epochs
+    ),
+    encoder: Annotated[
+        str, typer.Option(help="lstm, bilstm-maxpool, cnn or transformer.")
+    ] = Settings.encoder,
+    objective: Annotated[
+        str, typer.Option(help="in-batch, triplet, or both.")
+    ] = Settings.objective,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another run.")] = Settings.seed,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier model in that folder.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
+    ] = False,
+) -> None:
+    """Train a matcher on a table of questions.
+
+    Each row of the table has a question and the id of the FAQ entry that answers
+    it; the same entry comes in many rows. Below the header `question,entry`, say:
+
+        Where is my new card?,card_arrival
+
+    With such a file, and another one with questions to measure with:
+
+        losslayer faq train questions.csv --test more_questions.csv --out runs/faq
+
+        losslayer faq ask --model runs/faq "my card isn't here"
+
+    Ctrl-C ends the training early and keeps what has been learned so far. The same
+    command then goes on where it was; so it does after any other end.
+    """
+    started = time.perf_counter()
+    if not out.name:
+        raise FolderError(f"{out}: must have a name of its own. Give another --out")
+    check_replaceable(out, MARKER, PARTS)
+    state = out.with_name(f"{out.name}.partial")
+    goes_on = any(state.glob(STATES))
+    if (out / MARKER).exists() and not overwrite and not goes_on:
+        raise FolderError(f"{out}: holds a model already. Add --overwrite to replace it")
+    settings = Settings(encoder=encoder, objective=objective, epochs=epochs, seed=seed)
+    encoder_of(settings)  # a name that there isn't is told before anything is read
+    if answer and title:
+        raise ll.ArgumentError(
+            "train: `--title` must be left out beside `--answer`: a question is its entry's title. "
+            f"Received: --title {title}."
+        )
+    entry = entry or ("id" if answer else "entry")
+    if answer:
+        known = read_faq(table, question, answer, id=entry)
+        tested = read_pairs(test, known.entries, question, entry) if test else None
+    else:
+        known = read_examples(table, question, entry, title)
+        tested = read_examples(test, question, entry, entries=known.entries) if test else None
+    _note(str(audit(known, tested)))
+    _note(
+        f"{table}: {len(known):,} questions, {len(known.entries)} entries. "
+        f"Training on {keras.config.backend()}; the first epoch compiles the model."
+    )
+    if goes_on:
+        _note(f"{state}: holds a training that ended early; going on with it.")
+    try:
+        matcher = Matcher.train(known, settings, report=_note, resume=state)
+    except ll.ResumeError as problem:
+        if not overwrite:
+            advice = "Add --overwrite to start anew, or give another --out"
+            raise FolderError(f"{state}: {problem} {advice}") from problem
+        _note(f"{state}: holds another training, or none that can be read; starting anew.")
+        _remove(state)
+        matcher = Matcher.train(known, settings, report=_note, resume=state)
+    if matcher.interrupted:
+        _note("Stopped early, what has been learned so far is kept; the same command goes on.")
+    if tested is not None:
+        matcher.metrics = {"this model": matcher.evaluate(tested), **baselines(known, tested)}
+    matcher.save(out)
+    if not matcher.interrupted:
+        _remove(state)
+    seconds = time.perf_counter() - started
+    if as_json:
+        result = {
+            "model": str(out),
+            "questions": len(known),
+            "entries": len(known.entries),
+            "test_questions": len(tested) if tested else 0,
+            "metrics": matcher.metrics,
+            "epochs": len(matcher.history.get("loss", [])),
+            "interrupted": matcher.interrupted,
+            "seconds": round(seconds, 1),
+        }
+        print(json.dumps(result))
+        return
+    if tested is not None:
+        print(f"\n{test}: {len(tested):,} questions that the training has not seen\n")
+        print(_measures_table(matcher.metrics))
+    print(f"\nmodel   {out}   ({seconds:.0f} s)")
+    print(f"curves  {out / 'model' / 'curves.png'}")
+    print(f'try it  losslayer faq ask --model {out} "your question"')
+
+
+def _remove(state: Path) -> None:
+    """Remove the stored states, and their folder if nothing else is in it."""
+    for path in state.glob(STATES):
+        path.unlink()
+    with contextlib.suppress(OSError):
+        state.rmdir()
+
+
+def _measures_table(metrics: dict[str, Any]) -> str:
+    width = max(map(len, metrics))
+    lines = [f"{'':{width}}  accuracy@1  recall@5    MRR"]
+    for name, row in metrics.items():
+        lines.append(
+            f"{name:{width}}  {100 * row['accuracy@1']:10.1f}  {100 * row['recall@5']:8.1f}"
+            f"  {row['mrr']:5.3f}"
+        )
+    return "\n".join(lines)
