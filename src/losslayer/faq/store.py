@@ -46,6 +46,7 @@ def save(matcher: "Matcher", path: str | PathLike[str]) -> None:
     settings = matcher.settings
     encoder = {
         "longest": settings.longest,
+        "longest_answer": settings.longest_answer,
         "vocabulary_size": matcher.tokenizer.vocabulary_size,
         "settings": dataclasses.asdict(settings),
     }
@@ -58,7 +59,8 @@ def save(matcher: "Matcher", path: str | PathLike[str]) -> None:
             if matcher.history:
                 from losslayer.faq.curves import draw_curves  # only who trains draws
 
-                draw_curves(folder / "curves.png", matcher.history, settings.random_epochs)
+                random = settings.random_epochs if settings.mines(settings.random_epochs) else 0
+                draw_curves(folder / "curves.png", matcher.history, random)
         made = fingerprint(open_folder(whole / MODEL, KIND))
         Index.create(whole / INDEX, made, [*map(indexed, matcher.entries)], matcher.vectors)
 
@@ -88,7 +90,7 @@ def export(path: str | PathLike[str]) -> dict[str, Parity]:
     """
     folder, settings, models = _read(path)
     size = folder.spec["encoder"]["vocabulary_size"]
-    golden = golden_ids(size, settings.longest)
+    longest = {"question": settings.longest, "answer": settings.longest_answer}
     parities = {}
     with new_model_folder(folder.path, folder.spec) as fresh:
         for name in folder.digests.keys() - {"spec.json"}:
@@ -99,7 +101,7 @@ def export(path: str | PathLike[str]) -> dict[str, Parity]:
                 getattr(models, side),
                 make,
                 folder.spec["encoder"],
-                golden,
+                golden_ids(size, longest[side]),
             )
     return parities
 
