@@ -115,6 +115,21 @@ def test_objectives_are_named_terms(small):
     assert logs["loss"] == pytest.approx(logs["in_batch"] + logs["triplet"], rel=1e-5)
 
 
+def test_negatives_of_the_batch_alone(small):
+    """Without wrong titles: the cross entropy among the right titles of others, by hand."""
+    settings = dataclasses.replace(small, negatives="in-batch", temperature=0.5)
+    models = build(20, settings)
+    models.training.compile("sgd")
+    right_text = np.array([[4, 7], [5, 5], [7, 7]], "int32")
+    batch = {"question": TOKENS, "right": TOKENS[[1, 2, 0]], "right_text": right_text}
+    logs = models.training.evaluate(batch, return_dict=True, verbose=0)
+    scores = unit(models.question, TOKENS) @ unit(models.answer, batch["right"]).T / 0.5
+    scores[[0, 2], [2, 0]] = -np.inf  # the third's is right for the first
+    expected = np.log(np.exp(scores).sum(axis=1)) - np.diag(scores)
+    assert logs["loss"] == pytest.approx(expected.mean(), rel=1e-5)
+    assert set(logs) == {"loss", "in_batch"}
+
+
 def test_first_weights_depend_on_the_seed_alone(small):
     """Two builds agree, and the two directions of the LSTM don't start alike."""
     first, second = (build(20, small).training.get_weights() for _ in range(2))

@@ -28,6 +28,12 @@ def dev(known, test_table):
     return read_examples(test_table, entries=known.entries)
 
 
+@pytest.fixture(scope="module")
+def small(small):
+    """With the encoder that is compiled the fastest."""
+    return dataclasses.replace(small, encoder="cnn")
+
+
 class Weights(keras.callbacks.Callback):
     """Notes the weights at the end of each epoch."""
 
@@ -58,6 +64,7 @@ def test_the_best_model_is_kept(known, dev, small):
     assert not kept <= {w.tobytes() for w in weights.of[-1]}
 
 
+@pytest.mark.slow
 def test_a_question_counts_once_with_all_its_answers(known, dev, small):
     """The first right one decides: with all entries right, each question finds one at once."""
     entries = len(known.entries)
@@ -68,6 +75,7 @@ def test_a_question_counts_once_with_all_its_answers(known, dev, small):
     assert matcher.history["dev_mrr"] == matcher.history["dev_accuracy@1"] == [1.0]
 
 
+@pytest.mark.slow
 def test_held_out_questions_choose(known, small):
     """A share of the questions; too few of them, and none are."""
     settings = dataclasses.replace(small, epochs=1, hold_out=0.2)
@@ -89,7 +97,12 @@ def test_entries_of_the_development_split_must_agree(known, test_table, small):
 
 
 @pytest.mark.parametrize(
-    ("negatives", "mined"), [("random", []), ("mined", [1]), ("refresh:2", [1, 3])]
+    ("negatives", "mined"),
+    [
+        pytest.param("random", [], marks=pytest.mark.slow),
+        pytest.param("mined", [1], marks=pytest.mark.slow),
+        ("refresh:2", [1, 3]),
+    ],
 )
 def test_when_wrong_titles_are_mined(known, small, negatives, mined):
     """After the random epochs once, or again every K epochs; drift compares with those before."""
@@ -106,6 +119,7 @@ def test_when_wrong_titles_are_mined(known, small, negatives, mined):
     assert max(drift) <= 1
 
 
+@pytest.mark.slow
 def test_in_batch_negatives_alone(known, test_table, small):
     """No wrong titles, and it learns."""
     settings = dataclasses.replace(small, negatives="in-batch")
@@ -115,6 +129,7 @@ def test_in_batch_negatives_alone(known, test_table, small):
     assert matcher.evaluate(unseen)["accuracy@1"] >= 0.75
 
 
+@pytest.mark.slow
 def test_microbatches_give_the_same_losses(known, small):
     """The loss is that of the whole batch, however many questions are encoded at a time."""
     settings = dataclasses.replace(small, epochs=3, dropout=0.0)
