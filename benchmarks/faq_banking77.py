@@ -9,6 +9,7 @@ error.
 """
 
 import argparse
+import ast
 import dataclasses
 import os
 import platform
@@ -52,9 +53,9 @@ def parts(split: str) -> tuple[Examples, Examples]:
 
 
 def settings_of(pairs: list[str]) -> Settings:
-    types = {field.name: type(field.default) for field in dataclasses.fields(Settings)}
+    texts = {f.name for f in dataclasses.fields(Settings) if isinstance(f.default, str)}
     values = dict(pair.split("=", 1) for pair in pairs)
-    return Settings(**{name: types[name](value) for name, value in values.items()})
+    return Settings(**{n: v if n in texts else ast.literal_eval(v) for n, v in values.items()})
 
 
 def machine() -> str:

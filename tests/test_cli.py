@@ -40,8 +40,10 @@ def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
     (folder / "train.csv").write_text(TRAIN)
     (folder / "test.csv").write_text("entry,question\ntop_up,money for the account\n")
+    (folder / "dev.csv").write_text("question,entry\nadd to the account,top_up\n")
     done = command(
-        *("train", "train.csv", "--test", "test.csv", "--out", "runs/m", "--epochs", "2", "--json"),
+        *("train", "train.csv", "--test", "test.csv", "--dev", "dev.csv", "--out", "runs/m"),
+        *("--epochs", "2", "--json"),
         cwd=folder,
     )
     return folder / "runs" / "m", done
@@ -69,6 +71,14 @@ def test_train_prints_measures_and_writes_a_model(model):
     assert result["model"] == os.path.join("runs", "m")
     assert (result["questions"], result["entries"], result["test_questions"]) == (6, 2, 1)
     assert result["epochs"] == 2
+    history = json.loads((folder / "model" / "history.json").read_text())
+    best = history["dev_mrr"].index(max(history["dev_mrr"]))
+    accuracy = history["dev_accuracy@1"][best]
+    assert result["development"] == {
+        "epoch": best + 1,
+        "mrr": history["dev_mrr"][best],
+        "accuracy@1": accuracy,
+    }
     assert not result["interrupted"]
     names = {"accuracy@1", "recall@5", "recall@10", "mrr", "ndcg"}
     assert set(result["metrics"]["this model"]) == names
@@ -155,6 +165,10 @@ def test_ask_is_interactive_at_a_terminal(model, capsys, monkeypatch):
         (TRAIN, ["--title", "question", "--answer", "entry"], "train: `--title` must be left out"),
         (TRAIN, ["--encoder", "rnn"], "Settings: `encoder` must be one of ('lstm', 'bilstm"),
         (TRAIN, ["--objective", "all"], "Settings: `objective` must be one of ('triplet', "),
+        (TRAIN, ["--negatives", "hard"], "Settings: `negatives` must be one of ('in-batch', "),
+        (TRAIN, ["--hold-out", "1"], "Settings: `hold_out` must be a share in [0, 1)"),
+        (TRAIN, ["--dev", "data.csv", "--hold-out", "0.1"], "train: `--hold-out` must be left out"),
+        (TRAIN, ["--dev", "other.csv"], "other.csv:2: column `entry`: no training question has"),
         (TRAIN, ["--out", "."], ".: must have a name of its own"),
         (TRAIN, ["--out", "taken"], "taken: exists"),
         (TRAIN, ["--out", "taken", "--overwrite"], "taken: exists"),

@@ -17,7 +17,8 @@ class Encoder:
     """Texts to unit vectors by ONNX Runtime, without Keras or an engine.
 
     Reads `tokenizer.json` and `<side>.onnx` of a model's folder, and from `spec.json`
-    `encoder.longest`: the tokens of a text that are read, the rest is cut off.
+    `encoder.longest`: the tokens of a text that are read, the rest is cut off. For answers it is
+    `encoder.longest_answer`, if that is there.
 
     Args:
         path: The folder.
@@ -36,7 +37,7 @@ class Encoder:
     def __init__(self, path: str | PathLike[str], side: str = "question", threads: int = 0) -> None:
         folder = open_folder(path, KIND)
         self.fingerprint = fingerprint(folder)
-        self._longest = _longest(folder)
+        self._longest = _longest(folder, side)
         try:
             self._tokenizer = Tokenizer.load(folder.file(TOKENIZER))
         except FolderError:
@@ -75,12 +76,14 @@ class Encoder:
         return self._session.run(None, {self._input: tokens})[0]
 
 
-def _longest(folder: ModelFolder) -> int:
+def _longest(folder: ModelFolder, side: str) -> int:
     encoder = folder.spec.get("encoder")
-    longest = encoder.get("longest") if isinstance(encoder, dict) else None
+    encoder = encoder if isinstance(encoder, dict) else {}
+    name = f"longest_{side}" if f"longest_{side}" in encoder else "longest"
+    longest = encoder.get(name)
     if type(longest) is not int or longest < 1:
         raise FolderError(
-            f"{folder.path / 'spec.json'}: `encoder.longest` must be a positive integer, "
+            f"{folder.path / 'spec.json'}: `encoder.{name}` must be a positive integer, "
             f"is {longest!r:.80}"
         )
     return longest

@@ -40,7 +40,7 @@ def test_it_learns(trained, test_table, small):
     measured = trained.evaluate(unseen)
     assert measured["accuracy@1"] >= 0.75
     assert measured["recall@5"] == 1.0
-    assert set(trained.history) == {"loss", "in_batch", "in_order", "seconds"}
+    assert set(trained.history) == {"loss", "in_batch", "in_order", "drift", "seconds"}
     assert {len(values) for values in trained.history.values()} == {small.epochs}
     assert trained.history["in_batch"] == trained.history["loss"]
     assert trained.history["in_order"][-1] > 0.9

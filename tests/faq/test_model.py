@@ -67,14 +67,29 @@ def test_unknown_names(small):
         build(20, dataclasses.replace(small, encoder="rnn"))
     with pytest.raises(ll.ArgumentError, match="`objective` must be one of.*'both'.*'all'"):
         dataclasses.replace(small, objective="all")
+    for name, value in (
+        ("negatives", "refresh:0"),
+        ("negatives", "hard"),
+        ("hold_out", 1.0),
+        ("patience", 0),
+        ("longest_answer", 0),
+    ):
+        with pytest.raises(ll.ArgumentError, match=rf"`{name}` must .*Received: {name}={value!r}"):
+            dataclasses.replace(small, **{name: value})
+    with pytest.raises(ll.ArgumentError, match="`negatives` must give each question a wrong title"):
+        dataclasses.replace(small, negatives="in-batch", objective="triplet")
 
 
 def test_objectives_are_named_terms(small):
-    """In-batch: the cross entropy among all titles that belong to other entries, by hand."""
+    """In-batch: the cross entropy among all titles that are not right for a question, by hand.
+
+    7, a wrong title of the second, is right for the first; so is 9, which none of them has.
+    """
     settings = dataclasses.replace(small, objective="both", temperature=0.5)
     models = build(20, settings)
     models.training.compile("sgd")
-    right_text, wrong_text = np.array([4, 5, 4], "int32"), np.array([5, 7, 6], "int32")
+    right_text = np.array([[4, 7, 9], [5, 5, 5], [4, 4, 4]], "int32")
+    wrong_text = np.array([5, 7, 6], "int32")
     batch = {"question": TOKENS, "right": TOKENS[[1, 2, 1]], "wrong": TOKENS[[2, 0, 0]]}
     batch |= {"right_text": right_text, "wrong_text": wrong_text}
     logs = models.training.evaluate(batch, return_dict=True, verbose=0)
@@ -89,15 +104,30 @@ def test_objectives_are_named_terms(small):
     values = []
     for row in range(3):
         scores = [asked[row] @ right[row] / 0.5]
-        for vectors, entries in ((right, right_text), (wrong, wrong_text)):
+        for vectors, entries in ((right, right_text[:, 0]), (wrong, wrong_text)):
             scores += [
                 asked[row] @ vector / 0.5
                 for vector, entry in zip(vectors, entries)
-                if entry != right_text[row]
+                if entry not in right_text[row]
             ]
         values.append(np.log(np.sum(np.exp(scores))) - scores[0])
     assert logs["in_batch"] == pytest.approx(np.mean(values), rel=1e-5)
     assert logs["loss"] == pytest.approx(logs["in_batch"] + logs["triplet"], rel=1e-5)
+
+
+def test_negatives_of_the_batch_alone(small):
+    """Without wrong titles: the cross entropy among the right titles of others, by hand."""
+    settings = dataclasses.replace(small, negatives="in-batch", temperature=0.5)
+    models = build(20, settings)
+    models.training.compile("sgd")
+    right_text = np.array([[4, 7], [5, 5], [7, 7]], "int32")
+    batch = {"question": TOKENS, "right": TOKENS[[1, 2, 0]], "right_text": right_text}
+    logs = models.training.evaluate(batch, return_dict=True, verbose=0)
+    scores = unit(models.question, TOKENS) @ unit(models.answer, batch["right"]).T / 0.5
+    scores[[0, 2], [2, 0]] = -np.inf  # the third's is right for the first
+    expected = np.log(np.exp(scores).sum(axis=1)) - np.diag(scores)
+    assert logs["loss"] == pytest.approx(expected.mean(), rel=1e-5)
+    assert set(logs) == {"loss", "in_batch"}
 
 
 def test_first_weights_depend_on_the_seed_alone(small):

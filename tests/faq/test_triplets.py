@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 
@@ -43,40 +44,84 @@ def test_numbers_of_texts_come_along(triplets):
     """Where titles of one batch are compared, it says which of them have the same text."""
     triplets.settings = dataclasses.replace(triplets.settings, objective="in-batch")
     (batch,) = triplets[0]
-    for name in ("right", "wrong"):
-        numbers = batch[f"{name}_text"]
-        assert numbers.dtype == "int32"
-        np.testing.assert_array_equal(numbers + 2, batch[name][:, 0])
+    assert batch["right_text"].dtype == batch["wrong_text"].dtype == "int32"
+    np.testing.assert_array_equal(batch["right_text"] + 2, batch["right"][:, :1])
+    np.testing.assert_array_equal(batch["wrong_text"] + 2, batch["wrong"][:, 0])
 
 
-@pytest.mark.parametrize("scores", [None, np.tile(np.arange(ENTRIES, dtype="float32"), (100, 1))])
-def test_the_same_text_is_never_wrong(small, scores):
+@pytest.mark.parametrize("near", [False, True])
+def test_the_same_text_is_never_wrong(small, near):
     """Entries 0, 4 and 8 have one text, and 1 and 5 another: compared are texts, not entries."""
     texts = np.array([0, 1, 2, 3, 0, 1, 4, 5, 0])
     right = np.random.default_rng(0).integers(0, ENTRIES, 100)
     titles = np.full((ENTRIES, 8), 2, "int32")
     settings = dataclasses.replace(small, objective="in-batch", batch_size=10, nearest=8)
     triplets = Triplets([[7]] * 100, right, titles, settings, texts)
+    if near:
+        others = [[text for text in range(6) if text != texts[entry]] for entry in right]
+        triplets.near = np.array(others, "int32")
     for start in range(5):
-        triplets.begin(start, scores)
+        triplets.begin(start)
         assert (texts[triplets.wrong] != texts[right]).all()
     assert set(texts[triplets.wrong]) == set(range(6))
     (batch,) = triplets[0]
-    np.testing.assert_array_equal(batch["right_text"], texts[right[triplets.batches[0]]])
+    np.testing.assert_array_equal(batch["right_text"][:, 0], texts[right[triplets.batches[0]]])
     with pytest.raises(ll.ArgumentError, match="two different texts"):
         Triplets([[7]], right[:1], titles[:3], settings, np.zeros(3, int))
 
 
-def test_later_wrong_titles_are_the_nearest_wrong_ones(triplets):
-    """With scores, a wrong title is one of the `nearest` best, and all of these occur."""
-    scores = np.tile(np.arange(ENTRIES, dtype="float32"), (100, 1))
-    triplets.begin(5, scores)
-    last, before, third = ENTRIES - 1, ENTRIES - 2, ENTRIES - 3
-    for right, wrong in zip(triplets.right, triplets.wrong, strict=True):
-        allowed = {last, before, third} - {right}
-        assert wrong in (allowed if right in (last, before) else {last, before})
-    assert {last, before} <= set(triplets.wrong)
-    np.testing.assert_array_equal(scores, np.tile(np.arange(ENTRIES), (100, 1)))
+def test_what_is_right_in_another_row_is_never_wrong(small):
+    """With three of nine right for each question, the wrong ones are the other six."""
+    right = np.array([4, 7, 1] * 40)
+    right_texts = np.array([[4, 7, 1], [7, 1, 4], [1, 4, 7]] * 40)
+    settings = dataclasses.replace(small, batch_size=10)
+    triplets = Triplets([[7]] * 120, right, [[2]] * 9, settings, right_texts=right_texts)
+    assert set(triplets.wrong) == {0, 2, 3, 5, 6, 8}
+    (batch,) = triplets[0]
+    np.testing.assert_array_equal(batch["right_text"], right_texts[triplets.batches[0]])
+    right_texts = np.array([[0, 1, 1], [1, 2, 0]])
+    with pytest.raises(ll.ArgumentError, match="question number 1, from 0, for which all 3"):
+        Triplets([[7]] * 2, np.array([0, 1]), [[2]] * 3, settings, right_texts=right_texts)
+
+
+def test_later_wrong_titles_are_near_ones(triplets):
+    """They are drawn from `near`, and all of them occur; without any it is one of all."""
+    near = np.tile([8, 7, 6, -1], (100, 1)).astype("int32")
+    near[triplets.right >= 6] = [5, -1, -1, -1]
+    near[0] = -1
+    triplets.near = near
+    drawn = set()
+    for number in range(20):
+        triplets.begin(number)
+        drawn.add(int(triplets.wrong[0]))
+        assert (triplets.wrong[1:][triplets.right[1:] >= 6] == 5).all()
+        assert set(triplets.wrong[1:][triplets.right[1:] < 6]) == {6, 7, 8}
+    assert drawn == set(range(ENTRIES)) - {int(triplets.right[0])}
+
+
+def test_long_titles_have_few_lengths(small):
+    """Titles of similar length share a batch, at most four padded lengths; each is cut once."""
+    generator = np.random.default_rng(3)
+    titles = [[5] * length for length in generator.integers(1, 150, 200)]
+    settings = dataclasses.replace(small, batch_size=16, longest_answer=100, negatives="in-batch")
+    triplets = Triplets([[7]] * 200, np.arange(200), titles, settings)
+    batches = [triplets[number][0] for number in range(len(triplets))]
+    assert {"wrong", "wrong_text"} & set(batches[0]) == set()
+    times = {batch["right"].shape[1] for batch in batches}
+    assert max(times) == 100 + 8 * (keras.config.backend() == "tensorflow" and 108 in times)
+    assert 2 <= len(times - {108}) <= 4
+    read = sum(np.count_nonzero(batch["right"]) for batch in batches)
+    rows = np.concatenate(triplets.batches)
+    assert read == sum(min(len(titles[row]), 100) for row in rows)
+    assert read > 0.7 * sum(batch["right"].size for batch in batches)
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="fixes what two have in common")
+def test_the_first_two_batches_differ(triplets):
+    """In both padded lengths, whatever they hold."""
+    first, second = (triplets[number][0] for number in range(2))
+    for name in ("question", "right"):
+        assert first[name].shape[1] != second[name].shape[1]
 
 
 def test_epochs_differ_and_repeat(triplets):
@@ -91,10 +136,11 @@ def test_epochs_differ_and_repeat(triplets):
 
 
 def test_state_brings_an_epoch_back(triplets):
-    """Wrong titles that came from scores are there again without them."""
-    generator = np.random.default_rng(1)
-    triplets.begin(3, generator.normal(size=(100, ENTRIES)))
+    """Wrong titles that were drawn from near ones are there again."""
+    triplets.near = np.random.default_rng(1).integers(0, ENTRIES, (100, 4)).astype("int32")
+    triplets.begin(3)
     drawn, state = epoch(triplets)[0], triplets.get_state()
+    triplets.near = None
     triplets.begin(0)
     triplets.set_state(state)
     for name, values in epoch(triplets)[0].items():
@@ -119,9 +165,7 @@ def test_word_dropout_hides_tokens_but_no_padding(triplets):
 
 
 def test_two_entries_are_enough(small):
-    """With two entries the wrong title is the other one, whatever the scores."""
+    """With two entries the wrong title is the other one."""
     right = np.array([0, 1, 1])
     triplets = Triplets([[2], [3], [4]], right, np.array([[2], [3]], "int32"), small)
-    assert (triplets.wrong == 1 - right).all()
-    triplets.begin(3, np.zeros((3, 2), "float32"))
     assert (triplets.wrong == 1 - right).all()

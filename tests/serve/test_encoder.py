@@ -116,6 +116,26 @@ def test_only_texts_are_taken(encoder, texts):
         encoder(texts)
 
 
+def test_answers_may_be_longer(tokenizer, table, tmp_path):
+    """Of an answer, other tokens count if the spec says so; without a word, as many."""
+    text, model = "card account " * 20, sum_of_embeddings(table)
+    vectors = []
+    for encoder in ({"longest": 2}, {"longest": 2, "longest_answer": 5}):
+        with new_model_folder(tmp_path / "m", {"kind": "faq", "encoder": encoder}) as folder:
+            tokenizer.save(folder / "tokenizer.json")
+            (folder / "weights.safetensors").write_bytes(b"")
+            for side in ("question", "answer"):
+                (folder / f"{side}.onnx").write_bytes(model.SerializeToString())
+        ids = tokenizer([text])[0]
+        for side in ("question", "answer"):
+            longest = encoder.get(f"longest_{side}", 2)
+            expected = table[ids[:longest]].sum(axis=0)
+            found = Encoder(tmp_path / "m", side)([text])[0]
+            np.testing.assert_allclose(found, expected / np.linalg.norm(expected), rtol=1e-5)
+            vectors.append(found)
+    assert not np.allclose(vectors[2], vectors[3])
+
+
 def test_the_fingerprint_is_that_of_weights_and_tokenizer(tokenizer, table, tmp_path):
     """Other weights, another tokeniser or another encoder in the spec; nothing else."""
     model = sum_of_embeddings(table)

@@ -113,14 +113,15 @@ ENCODERS: dict[str, Callable[[int, Settings], keras.Model]] = {
     "bilstm-maxpool": bilstm_maxpool,
     "cnn": cnn,
     "transformer": transformer,
-    "bert": bert,
 }
 
 
 def encoder_of(settings: Settings) -> Callable[[int, Settings], keras.Model]:
     """The function that makes the encoder which the settings name."""
-    if settings.encoder not in ENCODERS or (settings.encoder == "bert" and not settings.bert):
-        known = (*(name for name in ENCODERS if name != "bert"), "pretrained:PATH")
+    if settings.encoder == "bert" and settings.bert is not None:
+        return bert
+    if settings.encoder not in ENCODERS:
+        known = (*ENCODERS, "pretrained:PATH")
         raise ll.ArgumentError(
             f"Settings: `encoder` must be one of {known}. Received: encoder={settings.encoder!r}."
         )

@@ -1,7 +1,7 @@
 """The matcher: train, ask, evaluate, save, load."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from typing import Any
 
@@ -13,12 +13,13 @@ from losslayer.faq import bert, store
 from losslayer.faq.entries import Examples
 from losslayer.faq.model import build
 from losslayer.faq.ranking import measures
+from losslayer.faq.right import all_right, held_out
 from losslayer.faq.settings import Settings
-from losslayer.faq.training import Curriculum
+from losslayer.faq.training import Curriculum, Development
 from losslayer.faq.triplets import Triplets
 from losslayer.faq.vectors import unit_vectors
 from losslayer.saving import Parity
-from losslayer.text import Tokenizer, pad, text_ids
+from losslayer.text import Tokenizer, text_ids
 from losslayer_serve.index import Entry, Hit
 from losslayer_serve.index.fusion import ranks
 
@@ -61,6 +62,7 @@ class Matcher:
         report: Callable[[str], None] = lambda line: None,
         resume: str | PathLike[str] | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
+        dev: Examples | None = None,
     ) -> "Matcher":
         """Learn from questions whose right entry is known.
 
@@ -72,45 +74,70 @@ class Matcher:
                 training goes on there; Ctrl-C ends it after the step that is
                 running, and what has been learned so far is returned.
             callbacks: Callbacks of `fit`, called after the matcher's own.
+            dev: Other questions with the same entries, a development split: the model with the
+                best mean reciprocal rank on them is kept, and the training ends early without a
+                better one. Without it they are held out of `examples` if `settings.hold_out` says
+                so; else the last model is kept.
 
         Raises:
+            ValueError: If `dev` has other entries.
             losslayer.ResumeError: If the folder holds the state of another training.
         """
         settings = settings or Settings()
+        if dev is not None:
+            require_entries(dev, examples.entries, "Matcher.train", "dev")
+        elif settings.hold_out:
+            examples, dev = held_out(examples, settings.hold_out, settings.seed)
+            report(
+                "Too few questions to hold any out; the last model is kept."
+                if dev is None
+                else f"{len(dev):,} questions are held out; {len(examples):,} are trained on."
+            )
         titles = [entry.encoded for entry in examples.entries]
         checkpoint, settings = bert.adopt(settings)
         if checkpoint is None:
             texts = [*examples.questions, *titles]
             tokenizer = Tokenizer.train(texts, settings.vocabulary_size)
-        else:
+        else:  # its tokenizer marks the end of all texts, so it cuts them all at one length
+            settings = replace(settings, longest_answer=settings.longest)
             tokenizer = Tokenizer.pretrained(checkpoint / bert.TOKENIZER, settings.longest)
         title_tokens = tokenizer(titles)
         models = build(tokenizer.vocabulary_size, settings)
         if checkpoint is not None:
             bert.read_checkpoint(checkpoint, models.question.get_layer("bert"))
+        text_numbers = text_ids(titles)
         triplets = Triplets(
             tokenizer(examples.questions),
             examples.right,
-            pad(title_tokens, multiple=8, longest=settings.longest),
+            title_tokens,
             settings,
-            text_ids(titles),
+            text_numbers,
+            all_right(examples.questions, text_numbers[examples.right]),
         )
-        curriculum = Curriculum(models, triplets, report)
+        development = None if dev is None else Development.of(dev, tokenizer)
+        curriculum = Curriculum(models, triplets, report, development)
         callbacks = [curriculum, *callbacks]
+        if dev is not None:
+            best = {"mode": "max", "restore_best_weights": True, "patience": settings.patience}
+            callbacks.insert(1, keras.callbacks.EarlyStopping("dev_mrr", **best))
         if resume is not None:
             same = {"settings": asdict(settings), "examples": examples.digest()}
+            if dev is not None:
+                same["dev"] = dev.digest()
             callbacks.append(ll.callbacks.Resume(resume, same=same, verbose=0))
         steps = settings.epochs * len(triplets)
         rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps, alpha=0.1)
         # Several devices each read their questions by themselves then, and add up gradients once a
         # step; left to itself, the compiler adds those of an LSTM up at every token.
         several = keras.distribution.distribution() is not None
-        at_once = settings.batch_size if several else None
+        at_once = settings.microbatch_size or (settings.batch_size if several else None)
         models.training.compile(keras.optimizers.Adam(rate), microbatch_size=at_once)
         models.training.fit(
             triplets, epochs=settings.epochs, callbacks=callbacks, shuffle=False, verbose=0
         )
-        vectors = unit_vectors(models.answer, title_tokens, settings.longest)
+        if curriculum.history.get("dev_mrr"):
+            report(f"The model of epoch {1 + np.argmax(curriculum.history['dev_mrr'])} is kept.")
+        vectors = unit_vectors(models.answer, title_tokens, settings.longest_answer)
         return cls(
             models.question,
             models.answer,
@@ -159,12 +186,7 @@ class Matcher:
 
     def evaluate(self, examples: Examples) -> dict[str, float]:
         """accuracy@1, recall@5 and MRR on questions whose right entry is known."""
-        if [entry.id for entry in examples.entries] != [entry.id for entry in self.entries]:
-            raise ValueError(
-                "Matcher.evaluate: `examples` must have the matcher's entries. "
-                f"Received: {len(examples.entries)} entries, the matcher has "
-                f"{len(self.entries)}. Read them with entries=matcher.entries"
-            )
+        require_entries(examples, self.entries, "Matcher.evaluate", "examples")
         return measures(ranks(self.scores(examples.questions), examples.right))
 
     @staticmethod
@@ -198,3 +220,13 @@ class Matcher:
             FolderError: If it isn't such a folder, or a part is missing or broken.
         """
         return cls(**store.load(path)[0])
+
+
+def require_entries(examples: Examples, entries: Sequence[Entry], owner: str, name: str) -> None:
+    """Raise unless questions are numbered by these entries."""
+    if [entry.id for entry in examples.entries] != [entry.id for entry in entries]:
+        raise ValueError(
+            f"{owner}: `{name}` must have the matcher's entries. Received: "
+            f"{len(examples.entries)} entries, the matcher has {len(entries)}. Read them with "
+            "entries=matcher.entries"
+        )

@@ -1,5 +1,6 @@
 """The network: one encoder for questions and titles, and what it is trained on."""
 
+import dataclasses
 from typing import NamedTuple
 
 import keras
@@ -21,40 +22,48 @@ class Models(NamedTuple):
 def build(vocabulary_size: int, settings: Settings) -> Models:
     """The model to train, and the encoders of questions and answers cut out of it.
 
-    The encoder is shared by all three texts; a `Dense` on the question alone turns
-    what is asked into what an answer to it looks like. The losses, by `settings.objective`:
+    The encoder is shared by all texts; a `Dense` on the question alone turns what is asked into
+    what an answer to it looks like. The losses, by `settings.objective`:
 
     triplet    `relu(margin + cos(question, wrong) - cos(question, right))`
     in-batch   cross entropy of the right title among all titles of the batch, right and wrong,
-               by cosine / temperature; titles of the same text are not wrong for each other
+               by cosine / temperature; what is right for a question isn't wrong for it
     both       the sum of the two, each under its own name
+
+    With `negatives="in-batch"` no wrong titles come along, and nothing encodes any.
     """
     question = keras.Input((None,), dtype="int32", name="question")
     right = keras.Input((None,), dtype="int32", name="right")
     wrong = keras.Input((None,), dtype="int32", name="wrong")
-    right_text = keras.Input((), dtype="int32", name="right_text")
+    right_text = keras.Input((None,), dtype="int32", name="right_text")
     wrong_text = keras.Input((), dtype="int32", name="wrong_text")
 
-    encode = encoder_of(settings)(vocabulary_size, settings)
+    longest = max(settings.longest, settings.longest_answer)
+    encode = encoder_of(settings)(vocabulary_size, dataclasses.replace(settings, longest=longest))
     ask = layers.Dense(
         encode.output.shape[-1],
         kernel_initializer="identity",  # a question that repeats a title is near it from the start
         name="ask",
     )
-    query, answer, other = ask(encode(question)), encode(right), encode(wrong)
+    query, answer = ask(encode(question)), encode(right)
 
-    numbers = [right_text, wrong_text] if settings.objective != "triplet" else []
-    training = ll.Model(inputs=[question, right, wrong, *numbers], outputs=query)
+    inputs, texts, other = [question, right], [right_text], None
+    if settings.negatives != "in-batch":
+        inputs, texts, other = [*inputs, wrong], [*texts, wrong_text], encode(wrong)
+    if settings.objective == "triplet":
+        texts = []
+    training = ll.Model(inputs=[*inputs, *texts], outputs=query)
     if settings.objective != "in-batch":
         triplet = ll.losses.TripletMargin(margin=settings.margin)(query, answer, other)
         training.add_loss(triplet, name="triplet")
     if settings.objective != "triplet":
-        negatives = ll.losses.InBatchNegatives(temperature=settings.temperature)
-        in_batch = negatives(query, answer, other, ids=right_text, negative_ids=wrong_text)
-        training.add_loss(in_batch, name="in_batch")
-    cosine = ll.losses.CosineSimilarity()
-    in_order = ops.greater(cosine(query, answer), cosine(query, other))
-    training.add_metric(ops.cast(in_order, "float32"), name="in_order")
+        loss = ll.losses.InBatchNegatives(temperature=settings.temperature)
+        given = {} if other is None else {"negative": other, "negative_ids": wrong_text}
+        training.add_loss(loss(query, answer, ids=right_text, **given), name="in_batch")
+    if other is not None:
+        cosine = ll.losses.CosineSimilarity()
+        in_order = ops.greater(cosine(query, answer), cosine(query, other))
+        training.add_metric(ops.cast(in_order, "float32"), name="in_order")
     return Models(
         training,
         keras.Model(question, query, name="question_encoder"),

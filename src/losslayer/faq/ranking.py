@@ -8,6 +8,9 @@ from losslayer.faq.entries import Examples
 from losslayer_serve.index.fusion import ranks
 from losslayer_serve.index.lexical import Lexical
 
+# Scores that are in memory at a time: 64 MB of float32.
+_SCORES = 2**24
+
 
 def per_question(rank: np.ndarray) -> dict[str, np.ndarray]:
     """What the rank of its one right entry says about each question.
@@ -31,6 +34,31 @@ def per_question(rank: np.ndarray) -> dict[str, np.ndarray]:
         "mrr": 1 / rank,
         "ndcg": 1 / np.log2(1 + rank),
     }
+
+
+def first_ranks(questions: np.ndarray, entries: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The place of the first right entry, when entries are sorted by cosine.
+
+    Only a block of questions is scored at a time.
+
+    Args:
+        questions: Unit vectors, `(batch, dim)`.
+        entries: Unit vectors, `(entry, dim)`.
+        right: Numbers of the right entries, `(batch, num_right)`; any may stand there repeatedly.
+
+    Returns:
+        Integers, `(batch,)`.
+    """
+    right = np.sort(right, axis=1)
+    block = max(1, _SCORES // len(entries))
+    found = []
+    for start in range(0, len(questions), block):
+        rows = slice(start, start + block)
+        scores = questions[rows] @ entries.T
+        best = np.take_along_axis(scores, right[rows], axis=1).argmax(axis=1)
+        first = np.take_along_axis(right[rows], best[:, None], axis=1)[:, 0]
+        found.append(ranks(scores, first))
+    return np.concatenate(found)
 
 
 def measures(rank: np.ndarray) -> dict[str, float]:

@@ -1,11 +1,13 @@
 """Everything about a training run that is a choice."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import losslayer as ll
 
 OBJECTIVES = ("triplet", "in-batch", "both")
+NEGATIVES = ("in-batch", "random", "mined", "refresh:K")
 
 
 @dataclass(frozen=True)
@@ -17,8 +19,13 @@ class Settings:
             folder of a BERT's checkpoint; a matcher trained from one has "bert".
         objective: "triplet", a title against a wrong one; "in-batch", against all titles of the
             batch; or "both".
+        negatives: Where the wrong title of each question comes from. "in-batch": there is none, but
+            for the right titles of the others in the batch. "random": drawn from all. "mined":
+            after `random_epochs`, one of the nearest wrong ones. "refresh:K": these are looked for
+            again every K epochs, with the encoders as they are then.
         vocabulary_size: Number of token ids at most.
-        longest: Tokens of a text that are read; the rest is cut off.
+        longest: Tokens of a question that are read; the rest is cut off.
+        longest_answer: The same for titles and answers.
         embedding_dim: Size of a token's embedding.
         units: Size of the LSTM, per direction; a text's vector has twice as many.
         dropout: Share of the embeddings' values dropped in training.
@@ -26,18 +33,28 @@ class Settings:
         margin: By how much the right title has to be nearer than the wrong one.
         temperature: What in-batch cosines are divided by.
         batch_size: Questions in a step.
-        epochs: Times that each question is seen.
+        microbatch_size: Questions that the encoders read at a time, so that large batches fit in
+            memory; the loss is that of the whole batch. None: all at once.
+        epochs: Times that each question is seen, at most.
         random_epochs: The first epochs, whose wrong titles are drawn from all.
         nearest: Later, a wrong title is one of this many nearest wrong ones.
+        mining_margin: A title whose cosine with a question is larger than that of its right one by
+            more than this is never mined: it may be right, too. None: each may be.
         learning_rate: Its first value; it falls to a tenth along a cosine.
-        seed: Fixes the first weights, the dropout, the batches and the wrong titles.
+        hold_out: Share of the questions that are held out as a development split.
+        patience: With a development split, the training ends after this many epochs without a
+            better mean reciprocal rank on it; what is kept is the best model.
+        seed: Fixes the first weights, the dropout, the batches, the wrong titles and what is held
+            out.
         bert: The sizes of a pretrained encoder; they come from its checkpoint.
     """
 
     encoder: str = "bilstm-maxpool"
     objective: str = "in-batch"
+    negatives: str = "refresh:1"
     vocabulary_size: int = 4000
     longest: int = 64
+    longest_answer: int = 256
     embedding_dim: int = 128
     units: int = 128
     dropout: float = 0.3
@@ -45,16 +62,39 @@ class Settings:
     margin: float = 0.2
     temperature: float = 0.05
     batch_size: int = 32
+    microbatch_size: int | None = None
     epochs: int = 9
     random_epochs: int = 2
     nearest: int = 5
+    mining_margin: float | None = None
     learning_rate: float = 1e-3
+    hold_out: float = 0.0
+    patience: int = 3
     seed: int = 0
     bert: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
-            raise ll.ArgumentError(
-                f"Settings: `objective` must be one of {OBJECTIVES}. "
-                f"Received: objective={self.objective!r}."
-            )
+            self._refuse("objective", f"be one of {OBJECTIVES}")
+        if not re.fullmatch("in-batch|random|mined|refresh:[1-9][0-9]*", self.negatives):
+            self._refuse("negatives", f"be one of {NEGATIVES}, with K >= 1")
+        if self.negatives == "in-batch" and self.objective != "in-batch":
+            self._refuse("negatives", "give each question a wrong title: a triplet needs one")
+        if not 0 <= self.hold_out < 1:
+            self._refuse("hold_out", "be a share in [0, 1)")
+        for name in ("longest", "longest_answer", "patience"):
+            if getattr(self, name) < 1:
+                self._refuse(name, "be >= 1")
+
+    def _refuse(self, name: str, rule: str) -> None:
+        raise ll.ArgumentError(
+            f"Settings: `{name}` must {rule}. Received: {name}={getattr(self, name)!r}."
+        )
+
+    def mines(self, epoch: int) -> bool:
+        """Whether the nearest wrong titles are looked for before an epoch, counted from 0."""
+        later = epoch - self.random_epochs
+        if self.negatives == "mined":
+            return later == 0
+        every = self.negatives.removeprefix("refresh:")
+        return every.isdecimal() and later >= 0 and later % int(every) == 0

@@ -44,6 +44,7 @@ def save(matcher: "Matcher", path: str | PathLike[str]) -> None:
     settings = matcher.settings
     encoder = {
         "longest": settings.longest,
+        "longest_answer": settings.longest_answer,
         "vocabulary_size": matcher.tokenizer.vocabulary_size,
         "settings": dataclasses.asdict(settings),
     }
@@ -56,7 +57,8 @@ def save(matcher: "Matcher", path: str | PathLike[str]) -> None:
             if matcher.history:
                 from losslayer.faq.curves import draw_curves  # only who trains draws
 
-                draw_curves(folder / "curves.png", matcher.history, settings.random_epochs)
+                random = settings.random_epochs if settings.mines(settings.random_epochs) else 0
+                draw_curves(folder / "curves.png", matcher.history, random)
         made = fingerprint(open_folder(whole / MODEL, KIND))
         Index.create(whole / INDEX, made, matcher.entries, matcher.vectors)
 
@@ -89,7 +91,7 @@ def open_entry_encoder(
     tokenizer = Tokenizer.load(folder.file(TOKENIZER))
 
     def encode(texts: Sequence[str]) -> np.ndarray:
-        return unit_vectors(models.answer, tokenizer(texts), settings.longest)
+        return unit_vectors(models.answer, tokenizer(texts), settings.longest_answer)
 
     return encode, fingerprint(folder)
 
@@ -102,7 +104,7 @@ def export(path: str | PathLike[str]) -> dict[str, Parity]:
     """
     folder, settings, models = _read(path)
     size = folder.spec["encoder"]["vocabulary_size"]
-    golden = golden_ids(size, settings.longest)
+    longest = {"question": settings.longest, "answer": settings.longest_answer}
     parities = {}
     with new_model_folder(folder.path, folder.spec) as fresh:
         for name in folder.digests.keys() - {SPEC}:
@@ -113,7 +115,7 @@ def export(path: str | PathLike[str]) -> dict[str, Parity]:
                 getattr(models, side),
                 make,
                 folder.spec["encoder"],
-                golden,
+                golden_ids(size, longest[side]),
             )
     return parities
 

@@ -33,7 +33,7 @@ class BatchScores(FusedLoss):
         "anchor": "batch dim",
         "positive": "batch dim",
         "negative": "batch [num_negatives] dim",
-        "ids": "batch",
+        "ids": "batch [num_right]",
         "negative_ids": "batch [num_negatives]",
         "log_q": "batch",
     }
@@ -149,8 +149,11 @@ class InBatchNegatives(BatchScores):
             num_negatives, dim)`. They are candidates for all anchors.
         ids: Optional integers, `(batch,)`: who has the same text for a positive. Such are not
             wrong for each other, and are left out. Without ids draw batches without repeats.
+            Where an anchor has several right texts, `(batch, num_right)`: the positive's first,
+            then the others (a number again where there are fewer). Two examples are then not
+            wrong for each other if the positive of one is right for the other.
         negative_ids: Optional integers, `(batch,)` or `(batch, num_negatives)`: the texts of the
-            negatives, in the same numbering; those of an anchor's own positive are left out.
+            negatives, in the same numbering; those that are right for an anchor are left out.
         log_q: Optional, `(batch,)`: logarithm of how probable it is that the positive is in a
             batch. It is taken from the scores of positives as candidates, so that frequent ones
             are not pushed away for being frequent.
@@ -312,8 +315,8 @@ class SigmoidPairs(BatchScores):
         anchor: `(batch, dim)`.
         positive: `(batch, dim)`.
         negative: Optional, `(batch, dim)` or `(batch, num_negatives, dim)`: wrong for all anchors.
-        ids: Optional integers, `(batch,)`: who has the same text for a positive. Such pairs are
-            left out.
+        ids: Optional integers, `(batch,)` or `(batch, num_right)`, as for `InBatchNegatives`: who
+            has the same text for a positive, or a right one. Such pairs are left out.
         negative_ids: Optional integers, `(batch,)` or `(batch, num_negatives)`: the texts of the
             negatives, in the same numbering.
 
@@ -387,8 +390,22 @@ def _out(counts, ids, own_ids):
     out = None if counts is None else ops.expand_dims(ops.logical_not(counts), 1)
     if ids is None:
         return out
-    same = ops.equal(ops.expand_dims(ids, 1), own_ids)
+    same = _same(ids, own_ids)
     return same if out is None else ops.logical_or(out, same)
+
+
+def _same(ids, own_ids):
+    """Which candidates have a text that is right for a row, or the other way round.
+
+    The first id of each is its own text; further ones are right for it too.
+    """
+    if len(own_ids.shape) == 1:
+        return ops.equal(ops.expand_dims(ids, 1), own_ids)
+    texts = ids if len(ids.shape) == 1 else ids[:, 0]
+    same = ops.any(ops.equal(ops.expand_dims(texts, (1, 2)), own_ids), axis=2)
+    if len(ids.shape) == 1:
+        return same
+    return same | ops.any(ops.equal(ops.expand_dims(ids, 1), own_ids[:, :1]), axis=2)
 
 
 def _sum(terms, out):

@@ -39,17 +39,24 @@ def inputs(*names):
     return {name: everything[name] for name in ("anchor", "positive", *names)}
 
 
+# Each positive's own, then others that are right: 8 and 6 are negatives, the rest positives too.
+ALL_IDS = np.array([[7, 8, 7], [3, 3, 3], [7, 7, 7], [5, 3, 6], [1, 1, 7], [3, 3, 3]])
+
+
 def wrong_ones(i, kinds, data):
     """Of each kind the wrong candidates for row `i` that don't have its text."""
-    batch, ids = len(data["anchor"]), data.get("ids", range(len(data["anchor"])))
+    batch = len(data["anchor"])
+    right = [np.atleast_1d(ids) for ids in data.get("ids", range(batch))]
     for kind in kinds:
         if kind != "negative":
-            yield from ((kind, j, data[kind][j]) for j in range(batch) if ids[j] != ids[i])
+            for j in range(batch):
+                if right[j][0] not in right[i] and right[i][0] not in right[j]:
+                    yield kind, j, data[kind][j]
         elif kind in data:
             for j in range(batch):
                 texts = data.get("negative_ids", np.full((batch, 2), -1))[j]
                 pairs = zip(texts, data["negative"][j])
-                yield from ((kind, j, v) for text, v in pairs if text != ids[i])
+                yield from ((kind, j, v) for text, v in pairs if text not in right[i])
 
 
 def InBatchNegatives():
@@ -76,11 +83,12 @@ def InBatchNegatives():
 
         return values
 
-    def case(names=(), whole=False, refused=(), temperature=0.05, **settings):
+    def case(names=(), whole=False, refused=(), temperature=0.05, several=False, **settings):
+        given = inputs(*names) | ({"ids": ALL_IDS} if several else {})
         layer = ll.losses.InBatchNegatives(temperature=temperature, **settings)
         temperature = trained(temperature) if settings.pop("learned", False) else temperature
         values = oracle(names, temperature, **settings)
-        return Case(layer, values, inputs(*names), LENGTHS, refused, whole)
+        return Case(layer, values, given, LENGTHS, refused, whole)
 
     refused = (
         {"temperature": 0},
@@ -97,6 +105,8 @@ def InBatchNegatives():
     everything = ("negative", "ids", "negative_ids", "log_q")
     yield case(everything, symmetric=True, learned=True, hardness=0.5)
     yield case(("negative", "ids"), symmetric=True, same_side=True, temperature=0.5)
+    everything = ("negative", "ids", "negative_ids")
+    yield case(everything, several=True, symmetric=True, same_side=True, temperature=0.5)
     yield case(same_side=True, learned=True, temperature=0.5)
 
 
@@ -119,11 +129,16 @@ def SigmoidPairs():
 
         return values
 
-    def case(names=(), whole=False, refused=(), temperature=0.1, bias=-10.0, learned=True):
+    def case(
+        names=(), whole=False, refused=(), temperature=0.1, bias=-10.0, learned=True, several=False
+    ):
+        given = inputs(*names) | ({"ids": ALL_IDS} if several else {})
         layer = ll.losses.SigmoidPairs(temperature, bias, learned)
         values = oracle(names, trained(temperature) if learned else temperature, bias)
-        return Case(layer, values, inputs(*names), LENGTHS, refused, whole)
+        return Case(layer, values, given, LENGTHS, refused, whole)
 
     refused = ({"temperature": 0}, {"bias": "-10"}, {"bias": float("nan")}, {"learned": "no"})
     yield case(whole=True, refused=refused)
-    yield case(("negative", "ids", "negative_ids"), temperature=0.5, bias=1.0, learned=False)
+    names = ("negative", "ids", "negative_ids")
+    yield case(names, temperature=0.5, bias=1.0, learned=False)
+    yield case(names, temperature=0.5, bias=1.0, several=True)

@@ -13,7 +13,7 @@ import losslayer as ll
 from losslayer.faq.audit import audit
 from losslayer.faq.commands.shared import note as _note
 from losslayer.faq.encoders import encoder_of
-from losslayer.faq.entries import read_examples
+from losslayer.faq.entries import Examples, read_examples
 from losslayer.faq.matcher import Matcher
 from losslayer.faq.ranking import baselines
 from losslayer.faq.reading import read_faq, read_pairs
@@ -43,6 +43,17 @@ def train(
     test: Annotated[
         Path | None, typer.Option(help="A table with other questions, to measure with.")
     ] = None,
+    dev: Annotated[
+        Path | None,
+        typer.Option(help="A table with other questions, to choose the best epoch with."),
+    ] = None,
+    hold_out: Annotated[
+        float,
+        typer.Option(help="Without --dev: share of the questions to do that with, such as 0.1."),
+    ] = Settings.hold_out,
+    patience: Annotated[
+        int, typer.Option(min=1, help="With either: epochs without a better one before the end.")
+    ] = Settings.patience,
     out: Annotated[Path, typer.Option(help="Folder to write the model to.")] = DEFAULT,
     epochs: Annotated[int, typer.Option(min=1, help="Times each question is seen.")] = (
         Settings.epochs
@@ -53,6 +64,20 @@ def train(
     objective: Annotated[
         str, typer.Option(help="in-batch, triplet, or both.")
     ] = Settings.objective,
+    negatives: Annotated[
+        str,
+        typer.Option(
+            help="Wrong titles: in-batch (no others), random, mined (near ones, found once) or "
+            "refresh:K (found again every K epochs)."
+        ),
+    ] = Settings.negatives,
+    batch_size: Annotated[int, typer.Option(min=2, help="Questions in a step.")] = (
+        Settings.batch_size
+    ),
+    microbatch_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Questions encoded at a time, if all of a step need much memory."),
+    ] = Settings.microbatch_size,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another run.")] = Settings.seed,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier model in that folder.")
@@ -74,6 +99,9 @@ def train(
 
         losslayer faq ask --model runs/faq "my card isn't here"
 
+    With --dev or --hold-out the model of the best epoch is kept, by the mean reciprocal
+    rank on these questions; otherwise that of the last one.
+
     Ctrl-C ends the training early and keeps what has been learned so far. The same
     command then goes on where it was; so it does after any other end.
     """
@@ -85,20 +113,35 @@ def train(
     goes_on = any(state.glob(STATES))
     if (out / MARKER).exists() and not overwrite and not goes_on:
         raise FolderError(f"{out}: holds a model already. Add --overwrite to replace it")
-    settings = Settings(encoder=encoder, objective=objective, epochs=epochs, seed=seed)
+    settings = Settings(
+        encoder=encoder,
+        objective=objective,
+        negatives=negatives,
+        batch_size=batch_size,
+        microbatch_size=microbatch_size,
+        epochs=epochs,
+        hold_out=hold_out,
+        patience=patience,
+        seed=seed,
+    )
     encoder_of(settings)  # a name that there isn't is told before anything is read
     if answer and title:
         raise ll.ArgumentError(
             "train: `--title` must be left out beside `--answer`: a question is its entry's title. "
             f"Received: --title {title}."
         )
+    if dev and hold_out:
+        raise ll.ArgumentError(
+            "train: `--hold-out` must be left out beside `--dev`: one of them chooses the epoch. "
+            f"Received: --hold-out {hold_out}."
+        )
     entry = entry or ("id" if answer else "entry")
     if answer:
         known = read_faq(table, question, answer, id=entry)
-        tested = read_pairs(test, known.entries, question, entry) if test else None
     else:
         known = read_examples(table, question, entry, title)
-        tested = read_examples(test, question, entry, entries=known.entries) if test else None
+    tested = _read_more(test, known, question, entry, pairs=bool(answer))
+    development = _read_more(dev, known, question, entry, pairs=bool(answer))
     _note(str(audit(known, tested)))
     _note(
         f"{table}: {len(known):,} questions, {len(known.entries)} entries. "
@@ -107,14 +150,14 @@ def train(
     if goes_on:
         _note(f"{state}: holds a training that ended early; going on with it.")
     try:
-        matcher = Matcher.train(known, settings, report=_note, resume=state)
+        matcher = Matcher.train(known, settings, report=_note, resume=state, dev=development)
     except ll.ResumeError as problem:
         if not overwrite:
             advice = "Add --overwrite to start anew, or give another --out"
             raise FolderError(f"{state}: {problem} {advice}") from problem
         _note(f"{state}: holds another training, or none that can be read; starting anew.")
         _remove(state)
-        matcher = Matcher.train(known, settings, report=_note, resume=state)
+        matcher = Matcher.train(known, settings, report=_note, resume=state, dev=development)
     if matcher.interrupted:
         _note("Stopped early, what has been learned so far is kept; the same command goes on.")
     if tested is not None:
@@ -131,6 +174,7 @@ def train(
             "test_questions": len(tested) if tested else 0,
             "metrics": matcher.metrics,
             "epochs": len(matcher.history.get("loss", [])),
+            "development": _best_epoch(matcher.history),
             "interrupted": matcher.interrupted,
             "seconds": round(seconds, 1),
         }
@@ -142,6 +186,26 @@ def train(
     print(f"\nmodel   {out}   ({seconds:.0f} s)")
     print(f"curves  {out / MODEL / 'curves.png'}")
     print(f'try it  losslayer faq ask --model {out} "your question"')
+
+
+def _read_more(
+    path: Path | None, known: Examples, question: str, entry: str, pairs: bool
+) -> Examples | None:
+    """Other questions with the entries that are known."""
+    if path is None:
+        return None
+    if pairs:
+        return read_pairs(path, known.entries, question, entry)
+    return read_examples(path, question, entry, entries=known.entries)
+
+
+def _best_epoch(history: dict[str, list[float]]) -> dict[str, float] | None:
+    """The epoch that is kept, and its measures; None without a development split."""
+    if not history.get("dev_mrr"):
+        return None
+    best = history["dev_mrr"].index(max(history["dev_mrr"]))
+    measured = {name: history[f"dev_{name}"][best] for name in ("mrr", "accuracy@1")}
+    return {"epoch": best + 1, **measured}
 
 
 def _remove(state: Path) -> None:
