@@ -6,6 +6,7 @@ metrics       metrics that are exact over any batches
 callbacks     callbacks for fit: Resume, RetrievalEvaluation
 loss_layer    makes a loss layer of a plain function
 LossLayer     the base of all loss layers
+inference     a function of a model's layers, compiled on any engine
 weighting     what a loss is multiplied with, beside numbers and schedules: learned weights
 testing       check_loss(layer): the checks that every loss of ours passes
 """
@@ -21,6 +22,7 @@ from losslayer.core.errors import (
     UnknownNameError,
 )
 from losslayer.core.function import loss_layer
+from losslayer.core.inference import inference
 from losslayer.core.layer import LossLayer
 from losslayer.core.model import Model
 
@@ -37,6 +39,7 @@ __all__ = [
     "ResumeError",
     "UnknownNameError",
     "callbacks",
+    "inference",
     "loss_layer",
     "losses",
     "metrics",
