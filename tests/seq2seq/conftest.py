@@ -17,10 +17,16 @@ if keras.backend.backend() == "torch":
     torch.set_num_threads(1)
 
 SMALL = ModelSettings(
-    layers=2, dim=16, heads=2, feedforward=32, dropout=0.1, label_smoothing=0.1, longest=12
+    layers=1, dim=16, heads=2, feedforward=32, dropout=0.1, label_smoothing=0.1, longest=12
 )
 WORDS = 3  # beside the symbols
 VOCABULARY = COUNT + WORDS
+KINDS = {
+    "transformer": {"layers": 2},
+    "gru": {"model": "gru"},
+    "lstm": {"model": "lstm", "layers": 2, "tied": False},
+}
+SOURCES = [[4, 5, 6], [7, 8, 9, 10, 11, 4, 5, 6], [11]]
 
 
 def make(seed=0, source_vocabulary=12, target_vocabulary=VOCABULARY, **options):
@@ -30,33 +36,31 @@ def make(seed=0, source_vocabulary=12, target_vocabulary=VOCABULARY, **options):
     generator = np.random.default_rng(seed)
     for weight in models.training.weights:
         if len(weight.shape) > 1 and weight.trainable:
-            noise = generator.normal(size=weight.shape) * 0.4
-            weight.assign(weight + noise.astype("float32"))
+            noise = generator.normal(size=weight.shape).astype("float32")
+            weight.assign(weight + 0.4 * noise)
     return models
 
 
 @pytest.fixture(scope="session")
-def transformer():
-    return make()
+def of_kind():
+    """A model of each kind, made when it is first asked for."""
+    made: dict = {}
+
+    def model(kind):
+        if kind not in made:
+            made[kind] = make(**KINDS[kind])
+        return made[kind]
+
+    return model
 
 
 @pytest.fixture(scope="session")
-def gru():
-    return make(model="gru")
+def transformer(of_kind):
+    return of_kind("transformer")
 
 
-@pytest.fixture(scope="session")
-def lstm():
-    return make(model="lstm", tied=False)
-
-
-@pytest.fixture(scope="session")
-def all_models(transformer, gru, lstm):
-    return {"transformer": transformer, "gru": gru, "lstm": lstm}
-
-
-def padded(rows, extra=0):
-    width = max(map(len, rows)) + extra
+def padded(rows, time=None):
+    width = max(map(len, rows)) if time is None else time
     return np.array([[*row, *[0] * (width - len(row))] for row in rows], "int32")
 
 
@@ -66,12 +70,16 @@ def log_softmax(logits):
     return logits - peak - np.log(np.exp(logits - peak).sum(axis=-1, keepdims=True))
 
 
+def logits_of(models, sources, targets):
+    """Logits at all places: of `training` as it is, without anything of decoding."""
+    batch = {"source": padded(sources), "target": padded(targets)}
+    return models.training.predict_on_batch(batch)
+
+
 def log_probabilities(models, source, outputs):
     """Of whole outputs for one source: all logits at once, then a loop over them."""
-    targets = padded([[BEGIN, *ids, END] for ids in outputs])
-    sources = padded([source] * len(outputs))
-    logits = keras.ops.convert_to_numpy(models.training.inference([sources, targets]))
-    log_p = log_softmax(logits)
+    targets = [[BEGIN, *ids, END] for ids in outputs]
+    log_p = log_softmax(logits_of(models, [source] * len(outputs), targets))
     return [
         sum(log_p[row, place, token] for place, token in enumerate([*ids, END]))
         for row, ids in enumerate(outputs)

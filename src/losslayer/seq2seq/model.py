@@ -9,7 +9,7 @@ import keras
 from keras import layers, ops
 
 import losslayer as ll
-from losslayer.seq2seq import checks
+from losslayer.seq2seq import options
 from losslayer.seq2seq.recurrent import KINDS, Recurrent
 from losslayer.seq2seq.symbols import COUNT, PADDING
 from losslayer.seq2seq.transformer import Transformer
@@ -58,22 +58,22 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         owner = type(self).__name__
-        checks.choice(owner, "model", self.model, MODELS)
-        checks.whole(owner, 1, layers=self.layers, heads=self.heads, longest=self.longest)
-        checks.whole(owner, 1, feedforward=self.feedforward)
-        checks.whole(owner, 2, dim=self.dim)
-        checks.whole(owner, 0, seed=self.seed)
-        checks.number(owner, "dropout", self.dropout, 0, below=1)
-        checks.number(owner, "label_smoothing", self.label_smoothing, 0, below=1)
-        checks.number(owner, "r_drop", self.r_drop, 0)
-        checks.switch(owner, tied=self.tied, shared=self.shared, fused=self.fused)
+        options.choice(owner, "model", self.model, MODELS)
+        options.whole(owner, 1, layers=self.layers, heads=self.heads, longest=self.longest)
+        options.whole(owner, 1, feedforward=self.feedforward)
+        options.whole(owner, 2, dim=self.dim)
+        options.whole(owner, 0, seed=self.seed)
+        options.number(owner, "dropout", self.dropout, 0, below=1)
+        options.number(owner, "label_smoothing", self.label_smoothing, 0, below=1)
+        options.number(owner, "r_drop", self.r_drop, 0)
+        options.switch(owner, tied=self.tied, shared=self.shared, fused=self.fused)
         if self.dim % 2:
-            checks.refuse(owner, "dim", "be even", self.dim)
+            options.refuse(owner, "dim", "be even", self.dim)
         if self.model == "transformer" and self.dim % self.heads:
-            checks.refuse(owner, "heads", f"divide dim={self.dim}", self.heads)
+            options.refuse(owner, "heads", f"divide dim={self.dim}", self.heads)
         if self.fused and self.r_drop:
             advice = "R-Drop compares the logits of all words, which fused=True never makes."
-            checks.refuse(owner, "r_drop", "be 0 when fused=True", self.r_drop, advice)
+            options.refuse(owner, "r_drop", "be 0 when fused=True", self.r_drop, advice)
 
 
 @dataclass(frozen=True)
@@ -124,10 +124,10 @@ def build(settings: ModelSettings, source_vocabulary: int, target_vocabulary: in
     ['source', 'target']
     """
     sizes = {"source_vocabulary": source_vocabulary, "target_vocabulary": target_vocabulary}
-    checks.whole("build", COUNT + 1, **sizes)
+    options.whole("build", COUNT + 1, **sizes)
     if settings.shared and source_vocabulary != target_vocabulary:
         rule = f"be target_vocabulary={target_vocabulary} when shared=True"
-        checks.refuse("build", "source_vocabulary", rule, source_vocabulary)
+        options.refuse("build", "source_vocabulary", rule, source_vocabulary)
     seeds = itertools.count(1000 * settings.seed)
 
     def embedding(size: int, name: str) -> layers.Layer:

@@ -41,7 +41,7 @@ def begin(real: Any, width: int, every: bool) -> Search:
     exists = ops.logical_or(ops.arange(width) == 0, every)
     return {
         "token": ops.full(shape, BEGIN, "int32"),
-        "score": ops.broadcast_to(ops.where(exists, 0.0, NEVER), shape),
+        "score": ops.broadcast_to(ops.cast(ops.where(exists, 0.0, NEVER), "float32"), shape),
         "best": ops.full(shape, NEVER, "float32"),
         "ended": ops.zeros(shape, "int32"),
         "count": ops.zeros(shape[:1], "int32"),
@@ -50,7 +50,7 @@ def begin(real: Any, width: int, every: bool) -> Search:
 
 
 def search_step(
-    search: Search, log_p: Any, place: Any, longest: int, settings: DecodingSettings
+    search: Search, log_p: Any, place: Any, longest: Any, settings: DecodingSettings
 ) -> tuple[Search, Any]:
     """The best continuations of each row's hypotheses.
 
@@ -63,7 +63,7 @@ def search_step(
         search: What `begin` or the last step returned.
         log_p: Log probabilities of the next token, `(batch, beam, vocab)`.
         place: How many tokens each hypothesis has, a scalar.
-        longest: Most tokens before the end.
+        longest: Most tokens before the end, a scalar.
         settings: Of the search.
 
     Returns:
@@ -92,7 +92,8 @@ def search_step(
 
     score, chosen = ops.top_k(ops.where(ends, NEVER * 2, values), width)
     chosen = ops.cast(chosen, "int32")
-    bound = score[:, 0] / length_penalty(longest + 1.0, alpha)
+    most = length_penalty(ops.cast(longest, "float32") + 1.0, alpha)
+    bound = score[:, 0] / most
     over = ops.logical_or(ended_count >= width, best[:, settings.n_best - 1] >= bound)
     over = ops.logical_or(over, score[:, 0] < NOTHING)
     parents = ops.take_along_axis(parent, chosen, axis=1)

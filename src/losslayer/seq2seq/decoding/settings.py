@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from losslayer.seq2seq import checks
+from losslayer.seq2seq import options
 from losslayer.seq2seq.symbols import END
 
 
@@ -51,25 +51,25 @@ class DecodingSettings:
 
     def __post_init__(self) -> None:
         owner = type(self).__name__
-        checks.whole(owner, 1, beam=self.beam, n_best=self.n_best, batch_size=self.batch_size)
-        checks.whole(owner, 0, shortest=self.shortest, no_repeat_ngram=self.no_repeat_ngram)
-        checks.whole(owner, 0, seed=self.seed)
-        checks.number(owner, "length_penalty", self.length_penalty, 0)
-        checks.switch(owner, sample=self.sample, attention=self.attention)
+        options.whole(owner, 1, beam=self.beam, n_best=self.n_best, batch_size=self.batch_size)
+        options.whole(owner, 0, shortest=self.shortest, no_repeat_ngram=self.no_repeat_ngram)
+        options.whole(owner, 0, seed=self.seed)
+        options.number(owner, "length_penalty", self.length_penalty, 0)
+        options.switch(owner, sample=self.sample, attention=self.attention)
         if self.longest is not None:
-            checks.whole(owner, max(1, self.shortest), longest=self.longest)
+            options.whole(owner, max(1, self.shortest), longest=self.longest)
         if self.top_k is not None:
-            checks.whole(owner, 1, top_k=self.top_k)
-        checks.positive(owner, "temperature", self.temperature)
-        checks.positive(owner, "top_p", self.top_p, at_most=1)
+            options.whole(owner, 1, top_k=self.top_k)
+        options.positive(owner, "temperature", self.temperature)
+        options.positive(owner, "top_p", self.top_p, at_most=1)
         if not isinstance(self.must_not, (tuple, list)):
-            checks.refuse(owner, "must_not", "be a list of token ids", self.must_not)
+            options.refuse(owner, "must_not", "be a list of token ids", self.must_not)
         for token in self.must_not:
-            checks.whole(owner, 0, must_not=token)
+            options.whole(owner, 0, must_not=token)
         if END in self.must_not:
-            checks.refuse(owner, "must_not", f"leave {END}, the end, alone", self.must_not)
+            options.refuse(owner, "must_not", f"leave {END}, the end, alone", self.must_not)
         if not self.sample and self.n_best > self.beam:
-            checks.refuse(owner, "n_best", f"be at most beam={self.beam}", self.n_best)
+            options.refuse(owner, "n_best", f"be at most beam={self.beam}", self.n_best)
 
     @property
     def width(self) -> int:

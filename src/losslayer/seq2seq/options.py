@@ -13,9 +13,9 @@ def refuse(owner: str, name: str, rule: str, value: Any, advice: str = "") -> No
     raise ll.ArgumentError(f"{message} {advice}".rstrip())
 
 
-def whole(owner: str, least: int, **options: Any) -> None:
-    """Each option is a whole number, and not below `least`."""
-    for name, value in options.items():
+def whole(owner: str, least: int, **values: Any) -> None:
+    """Each value is a whole number, and not below `least`."""
+    for name, value in values.items():
         number = isinstance(value, numbers.Integral) and not isinstance(value, bool)
         if not number or value < least:
             refuse(owner, name, f"be a whole number >= {least}", value)
@@ -35,9 +35,9 @@ def choice(owner: str, name: str, value: Any, allowed: Iterable) -> None:
         refuse(owner, name, f"be one of {allowed}", value)
 
 
-def switch(owner: str, **options: Any) -> None:
-    """Each option is True or False."""
-    for name, value in options.items():
+def switch(owner: str, **values: Any) -> None:
+    """Each value is True or False."""
+    for name, value in values.items():
         if not isinstance(value, bool):
             refuse(owner, name, "be True or False", value)
 
