@@ -1,6 +1,7 @@
 """The application's object: train, predict, score, evaluate, save, load."""
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,14 +13,15 @@ import numpy as np
 
 import losslayer as ll
 from losslayer.seq2seq import store, training
+from losslayer.seq2seq.check import SelfCheck, self_check
 from losslayer.seq2seq.decoding import Decoder, DecodingSettings
 from losslayer.seq2seq.evaluation import Weights, mean_weights, set_weights, weights_of
 from losslayer.seq2seq.measures import measures
 from losslayer.seq2seq.model import Models
 from losslayer.seq2seq.pairs import Pairs
 from losslayer.seq2seq.rows import Rows, rows
+from losslayer.seq2seq.scoring import Scorer
 from losslayer.seq2seq.settings import Settings
-from losslayer.seq2seq.symbols import BEGIN, END
 from losslayer.seq2seq.tokens import Tokens
 
 
@@ -71,7 +73,7 @@ class Seq2Seq:
     interrupted: bool = False
 
     def __post_init__(self) -> None:
-        self._decoders: dict[str, Decoder] = {}
+        self.forget()
 
     @classmethod
     def train(
@@ -107,7 +109,11 @@ class Seq2Seq:
     # Use
 
     def predict(
-        self, sources: Sequence[str], decoding: DecodingSettings | None = None
+        self,
+        sources: Sequence[str],
+        decoding: DecodingSettings | None = None,
+        prefixes: Sequence[str] | None = None,
+        allowed: Sequence[str] | None = None,
     ) -> list[list[Prediction]]:
         """The outputs for each source, best first.
 
@@ -115,32 +121,50 @@ class Seq2Seq:
             sources: Texts that are not blank. Those longer than the model's `longest` tokens are
                 cut there, with a warning.
             decoding: How to decode; without it as in the settings.
+            prefixes: How the output of each source must begin.
+            allowed: The only outputs that there are; without it any.
 
         Returns:
             For each source, in their order, as many as `decoding.n_best`.
         """
         ids = self._source_ids(sources)
-        found = self.decoder(decoding or self.settings.decoding).decode(ids)
+        found = self.decoder(decoding or self.settings.decoding).decode(
+            ids,
+            None if prefixes is None else self.target_tokens(prefixes),
+            None if allowed is None else self.target_tokens(allowed),
+        )
         return [
             [self._prediction(hypothesis, of) for hypothesis in hypotheses]
             for hypotheses, of in zip(found, ids, strict=True)
         ]
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> np.ndarray:
-        """The log-probability of each target, with its end, given its source; float, `(batch,)`."""
-        from losslayer.seq2seq.scoring import score
+        """The log-probability of each target, its end included; float64, `(batch,)`."""
+        return self._scorer(self._source_ids(sources), self.target_tokens(targets))
 
-        ids = self._source_ids(sources)
-        whole = [[BEGIN, *target, END] for target in self.target_tokens(targets)]
-        return score(self.all_models, ids, whole)
+    def check(self, pairs: Pairs, rows: int = 32) -> SelfCheck:
+        """Whether the model says the same in all the ways in which it can be asked.
+
+        Args:
+            pairs: Pairs, of which those that aren't too long are tried.
+            rows: How many of them, at most.
+
+        Raises:
+            losslayer.seq2seq.check.SelfCheckError: If it does not; the message has the numbers.
+        """
+        found = self.rows(pairs)
+        targets = [target[1:-1] for target in found.targets[:rows]]
+        return self_check(self.all_models, found.sources[:rows], targets)
 
     def evaluate(self, pairs: Pairs, decoding: DecodingSettings | None = None) -> dict[str, float]:
         """Figures on pairs: with the right targets, and of decoded outputs.
 
         Returns:
-            nll (the mean cross entropy of a token), ppl, accuracy and sequence_accuracy, from 0 to
-            1; wer, per, bleu and chrf as `measures` says. The first four are over the pairs that
-            aren't too long, and `left_out` says how many are; the others are over all pairs.
+            nll, the mean cross entropy of a token as it is trained (smoothed); ppl, the exact
+            perplexity (not smoothed); accuracy and sequence_accuracy, from 0 to 1; of an ensemble
+            only nll (not smoothed) and ppl; wer, per, bleu and chrf as `measures` says. The first
+            are over the pairs that aren't too long, and `left_out` says how many are; those of
+            decoded outputs are over all pairs.
         """
         found = self.rows(pairs)
         figures = self.teacher_forced(found)
@@ -167,9 +191,10 @@ class Seq2Seq:
             self._decoders[key] = Decoder(self.all_models, decoding)
         return self._decoders[key]
 
-    def forget_decoders(self) -> None:
-        """After another network has taken the place of this one."""
-        self._decoders = {}
+    def forget(self) -> None:
+        """Forget what was compiled: another network has taken the place of this one."""
+        self._decoders: dict[str, Decoder] = {}
+        self._scorer = Scorer(self.all_models)
 
     def rows(self, pairs: Pairs) -> Rows:
         """Pairs as token ids, without those that are too long."""
@@ -179,6 +204,11 @@ class Seq2Seq:
         """The figures with the right tokens before each."""
         if not found.kept:
             return {}
+        if self.others:  # the networks' own figures are not those of the mean
+            targets = [target[1:-1] for target in found.targets]
+            tokens = sum(map(len, targets)) + len(targets)
+            nll = -float(self._scorer(found.sources, targets).sum()) / tokens
+            return {"nll": nll, "ppl": math.exp(nll)}
         training = self.models.training
         if not training.compiled:
             training.compile(keras.optimizers.Adam())  # which no step is made with

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from losslayer.seq2seq import checks
+from losslayer.seq2seq import options
 from losslayer.seq2seq.decoding import DecodingSettings
 from losslayer.seq2seq.model import ModelSettings
 from losslayer.seq2seq.tokens import KINDS
@@ -57,17 +57,17 @@ class DataSettings:
 
     def __post_init__(self) -> None:
         owner = "DataSettings"
-        checks.choice(owner, "source_tokens", self.source_tokens, KINDS)
-        checks.choice(owner, "target_tokens", self.target_tokens, KINDS)
-        checks.whole(owner, 5, vocabulary=self.vocabulary)
-        checks.switch(owner, header=self.header, shared=self.shared)
+        options.choice(owner, "source_tokens", self.source_tokens, KINDS)
+        options.choice(owner, "target_tokens", self.target_tokens, KINDS)
+        options.whole(owner, 5, vocabulary=self.vocabulary)
+        options.switch(owner, header=self.header, shared=self.shared)
         if self.shared and self.source_tokens != self.target_tokens:
             rule = f"be {self.source_tokens!r} as `source_tokens`, where shared=True"
-            checks.refuse(owner, "target_tokens", rule, self.target_tokens)
+            options.refuse(owner, "target_tokens", rule, self.target_tokens)
         for name in ("train", "dev"):
             if len(files := getattr(self, name)) > 2:
                 rule = "be one table, or a file of sources and one of targets"
-                checks.refuse(owner, name, rule, files)
+                options.refuse(owner, name, rule, files)
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,7 @@ class TrainingSettings:
         decode_beam: Beam of this decoding; 1 is greedy.
         average: How many of the last checkpoints are averaged; 0: none.
         keep: Which weights become the model: "best", "last" or "average".
+        self_check: Whether the trained model is checked against itself: `losslayer.seq2seq.check`.
     """
 
     epochs: int = 30
@@ -117,15 +118,18 @@ class TrainingSettings:
     decode_beam: int = 1
     average: int = 0
     keep: str = "best"
+    self_check: bool = True
 
     def __post_init__(self) -> None:
         owner = "TrainingSettings"
-        checks.choice(owner, "schedule", self.schedule, SCHEDULES)
-        checks.choice(owner, "precision", self.precision, PRECISIONS)
-        checks.choice(owner, "monitor", self.monitor, MONITORS)
-        checks.choice(owner, "keep", self.keep, CHECKPOINTS)
-        checks.whole(owner, 1, epochs=self.epochs, tokens=self.tokens, decode_beam=self.decode_beam)
-        checks.whole(
+        options.choice(owner, "schedule", self.schedule, SCHEDULES)
+        options.choice(owner, "precision", self.precision, PRECISIONS)
+        options.choice(owner, "monitor", self.monitor, MONITORS)
+        options.choice(owner, "keep", self.keep, CHECKPOINTS)
+        options.whole(
+            owner, 1, epochs=self.epochs, tokens=self.tokens, decode_beam=self.decode_beam
+        )
+        options.whole(
             owner,
             0,
             warmup_steps=self.warmup_steps,
@@ -136,15 +140,16 @@ class TrainingSettings:
             decode_rows=self.decode_rows,
             average=self.average,
         )
-        checks.number(owner, "learning_rate", self.learning_rate, 0)
-        checks.number(owner, "weight_decay", self.weight_decay, 0)
-        checks.number(owner, "clip_norm", self.clip_norm, 0)
-        checks.number(owner, "ema", self.ema, 0, below=1)
+        options.switch(owner, self_check=self.self_check)
+        options.number(owner, "learning_rate", self.learning_rate, 0)
+        options.number(owner, "weight_decay", self.weight_decay, 0)
+        options.number(owner, "clip_norm", self.clip_norm, 0)
+        options.number(owner, "ema", self.ema, 0, below=1)
         if self.keep == "average" and not self.average:
-            checks.refuse(owner, "average", "be >= 1 where keep='average'", self.average)
+            options.refuse(owner, "average", "be >= 1 where keep='average'", self.average)
         if self.monitor in DECODED and not (self.decode_epochs or self.decode_steps):
             rule = f"be >= 1 where monitor={self.monitor!r}"
-            checks.refuse(owner, "decode_epochs", rule, self.decode_epochs)
+            options.refuse(owner, "decode_epochs", rule, self.decode_epochs)
 
 
 @dataclass(frozen=True)
@@ -155,3 +160,8 @@ class Settings:
     model: ModelSettings = field(default_factory=ModelSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     decoding: DecodingSettings = field(default_factory=DecodingSettings)
+
+    def __post_init__(self) -> None:
+        if self.model.shared and not self.data.shared:
+            rule = "be false in [model] where it is false in [data]"
+            options.refuse("Settings", "shared", rule, True)

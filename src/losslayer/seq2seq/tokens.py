@@ -106,6 +106,19 @@ class Tokens:
             for encoding in encoded
         ]
 
+    def id_of(self, piece: str) -> int:
+        """The id of a token, given its text as `pieces` has it.
+
+        Raises:
+            losslayer.ArgumentError: If there is no such token.
+        """
+        found = self._inner.token_to_id(piece)
+        if found is None:
+            raise ll.ArgumentError(
+                f"Tokens: `piece` must be a token that there is. Received: piece={piece!r}."
+            )
+        return found
+
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The text of each token id."""
         return [self._inner.id_to_token(int(id)) or SPECIAL[UNKNOWN] for id in ids]

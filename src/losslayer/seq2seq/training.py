@@ -7,11 +7,12 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 
 import losslayer as ll
+from losslayer.seq2seq.check import SelfCheckError
 from losslayer.seq2seq.evaluation import DevEvaluation, set_weights, weights_of
 from losslayer.seq2seq.model import Models, build
 from losslayer.seq2seq.pairs import Pairs
@@ -120,6 +121,8 @@ def run(
     model.interrupted = any(getattr(c, "interrupted", False) for c in all_callbacks)
     model.history = evaluation.records
     _keep(model, evaluation)
+    if chosen.self_check:
+        model.metrics["self_check"] = _checked(model, dev, report)
     return model
 
 
@@ -151,8 +154,22 @@ def _keep(model: "Seq2Seq", evaluation: DevEvaluation) -> None:
         # What is used and saved computes in single precision, as it does when it is loaded.
         source, target = model.source_tokens, model.target_tokens
         model.models = build(settings.model, source.vocabulary_size, target.vocabulary_size)
-        model.forget_decoders()
+        model.forget()
     set_weights(model.models.training, found[model.checkpoint])
+
+
+def _checked(model: "Seq2Seq", dev: Pairs, report: Report) -> dict[str, Any]:
+    """What the self-check found; a failure is told, and no reason to lose the model."""
+    try:
+        found = model.check(dev)
+    except SelfCheckError as problem:
+        report(str(problem))
+        return {"failed": str(problem)}
+    report(
+        f"self-check over {found.rows} pairs: scores step by step differ by {found.cached:.1e}, "
+        f"with more padding by {found.padding:.1e}, at most {found.tolerance:.0e} is right"
+    )
+    return dataclasses.asdict(found)
 
 
 def _kept_data(data: DataSettings) -> dict[str, object]:

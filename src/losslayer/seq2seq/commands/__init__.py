@@ -3,7 +3,7 @@
 import typer
 
 from losslayer.seq2seq.commands.folders import average
-from losslayer.seq2seq.commands.measuring import compare, evaluate
+from losslayer.seq2seq.commands.measuring import check, compare, evaluate
 from losslayer.seq2seq.commands.training import train
 from losslayer.seq2seq.commands.using import attention, predict, score
 
@@ -11,7 +11,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Turn sequences into sequences: spellings to sounds, sentences to sentences.",
 )
-for command in (train, evaluate, predict, score, attention, compare, average):
+for command in (train, evaluate, predict, score, attention, compare, check, average):
     app.command()(command)
 
 __all__ = ["app"]

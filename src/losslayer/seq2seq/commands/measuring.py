@@ -1,5 +1,6 @@
 """`losslayer seq2seq evaluate`, `compare` and `check`."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Annotated
@@ -74,3 +75,27 @@ def compare(
     for name, row in found.items():
         between = f"{row.low:+.2f} to {row.high:+.2f}"
         print(f"{name:6}{row.first:9.2f}{row.second:9.2f}   {between:>31}  {row.p:6.3f}")
+
+
+def check(
+    data: Data,
+    model: Models = [DEFAULT],  # noqa: B006
+    checkpoint: Checkpoint = None,
+    rows: Annotated[int, typer.Option(min=1, help="How many pairs are tried.")] = 32,
+    as_json: Json = False,
+) -> None:
+    """Check that a model says the same in all the ways in which it can be asked.
+
+        losslayer seq2seq check dev.tsv --model runs/g2p
+
+    The score of a target at once is that step by step, padding changes nothing, and the search
+    says of its outputs what scoring them says. The command fails if one is not so.
+    """
+    used = load(model, checkpoint)
+    found = used.check(measured_pairs(used, data), rows)
+    if as_json:
+        print(json.dumps(dataclasses.asdict(found)))
+        return
+    for name, value in dataclasses.asdict(found).items():
+        print(f"{name:10}{value:12.6g}")
+    print("\nin order")

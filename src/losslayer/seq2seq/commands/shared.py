@@ -1,6 +1,7 @@
 """What the commands share: their options, and how they read and tell."""
 
 import contextlib
+import json
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -59,10 +60,14 @@ def load(folders: Sequence[Path], checkpoint: str | None = None) -> Seq2Seq:
 
 
 def decoding(
-    model: Seq2Seq, changes: list[str] | None, **options: int | bool | None
+    model: Seq2Seq, changes: list[str] | None, **options: int | bool | list[int] | None
 ) -> DecodingSettings:
     """The model's way to decode, with what the command line changes in it."""
-    given = [f"decoding.{name}={value}" for name, value in options.items() if value is not None]
+    given = [
+        f"decoding.{name}={json.dumps(value)}"
+        for name, value in options.items()
+        if value is not None
+    ]
     for change in changes or []:
         if not change.strip().startswith("decoding."):
             raise ll.ArgumentError(

@@ -25,6 +25,7 @@ from losslayer.seq2seq.commands.shared import (
     told,
 )
 from losslayer.seq2seq.decoding import DecodingSettings
+from losslayer.seq2seq.lines import read_lines
 from losslayer.seq2seq.seq2seq import Prediction, Seq2Seq
 
 # Lines that are decoded together: enough to sort them by length, few enough to see results soon.
@@ -43,6 +44,13 @@ def predict(
     checkpoint: Checkpoint = None,
     beam: Beam = None,
     n_best: Annotated[int | None, typer.Option(min=1, help="Outputs for each source.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="How every output must begin.")] = None,
+    allowed: Annotated[
+        Path | None, typer.Option(help="File with the only outputs that there are, one a line.")
+    ] = None,
+    must_not: Annotated[
+        list[str] | None, typer.Option(help="A token that never comes; repeatable.")
+    ] = None,
     change: Change = None,
     as_json: Json = False,
 ) -> None:
@@ -66,12 +74,14 @@ def predict(
     used = load(model, checkpoint)
     if n_best and n_best > (beam or used.settings.decoding.beam):
         beam = n_best
-    chosen = decoding(used, change, beam=beam, n_best=n_best)
+    never = [used.target_tokens.id_of(token) for token in must_not] if must_not else None
+    chosen = decoding(used, change, beam=beam, n_best=n_best, must_not=never)
+    only = [line for line in read_lines(allowed) if line.strip()] if allowed else None
     given = iter(sources) if sources else lines(file)
     at_once = 1 if not sources and file is None and sys.stdin.isatty() else CHUNK
     number = blank = 0
     while chunk := list(islice(given, at_once)):
-        for text, found in zip(chunk, _of_all(used, chunk, chosen)):
+        for text, found in zip(chunk, _of_all(used, chunk, chosen, prefix, only)):
             number += 1
             blank += not found
             _show(number, text, found, n_best, as_json)
@@ -80,13 +90,21 @@ def predict(
         note(f"{blank:,} of {number:,} sources are blank, and so are their outputs")
 
 
-def _of_all(used: Seq2Seq, texts: list[str], chosen: DecodingSettings) -> list[list[Prediction]]:
+def _of_all(
+    used: Seq2Seq,
+    texts: list[str],
+    chosen: DecodingSettings,
+    prefix: str | None,
+    allowed: list[str] | None,
+) -> list[list[Prediction]]:
     """The outputs of each text; none for a blank one."""
     full = [number for number, text in enumerate(texts) if text.strip()]
     found: list[list[Prediction]] = [[] for _ in texts]
     if full:
         with told():
-            predicted = used.predict([texts[number] for number in full], chosen)
+            sources = [texts[number] for number in full]
+            prefixes = [prefix] * len(full) if prefix else None
+            predicted = used.predict(sources, chosen, prefixes, allowed)
         for number, outputs in zip(full, predicted):
             found[number] = outputs
     return found
