@@ -77,9 +77,9 @@ class DevEvaluation(keras.callbacks.Callback):
         if every and self._step % every == 0:
             with self._averaged():
                 found = {f"val_{name}": value for name, value in self.decode().items()}
-                self._compare(found)
+                ending = self._compare(found)
             self.records.append({"step": self._step, **found})
-            self.report(f"step {self._step:,}  {_figures(found)}")
+            self._tell(f"step {self._step:,}  {_figures(found)}", ending)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Decode if it is time, compare, note everything and report it."""
@@ -88,37 +88,43 @@ class DevEvaluation(keras.callbacks.Callback):
         with self._averaged():
             if every and ((epoch + 1) % every == 0 or epoch + 1 == self.settings.epochs):
                 logs.update({f"val_{name}": value for name, value in self.decode().items()})
-            self._compare(logs)
+            ending = self._compare(logs)
             if self.settings.average:
                 self.recent = [*self.recent, self._weights()][-self.settings.average :]
         figures = {name: float(value) for name, value in logs.items()}
         self.records.append({"epoch": epoch + 1, "step": self._step, **figures})
-        self.report(
+        self._tell(
             f"epoch {epoch + 1:2}/{self.settings.epochs}  loss {figures['loss']:.4f}  "
-            f"{_figures(figures)}  {self._time_left(epoch + 1)}"
+            f"{_figures(figures)}  {self._time_left(epoch + 1)}",
+            ending,
         )
 
     def averages(self) -> Weights | None:
         """The mean of the recent weights."""
         return mean_weights(self.recent) if self.recent else None
 
-    def _compare(self, figures: dict[str, Any]) -> None:
-        """Keep the weights if they are the best so far; count if they aren't."""
+    def _tell(self, *lines: str) -> None:
+        for line in filter(None, lines):
+            self.report(line)
+
+    def _compare(self, figures: dict[str, Any]) -> str:
+        """Keep the weights if they are the best so far; if not for long, say that it ends."""
         value = figures.get(f"val_{self.settings.monitor}")
         if value is None:
-            return
+            return ""
         sign = 1 if MONITORS[self.settings.monitor] else -1
         # NaN is better than nothing.
         if self.best is None or sign * float(value) > sign * self.best[0]:
             self.best, self._waited = (float(value), self._weights()), 0
-            return
+            return ""
         self._waited += 1
-        if self.settings.patience and self._waited >= self.settings.patience:
-            self.model.stop_training = True
-            self.report(
-                f"no better {self.settings.monitor} in {self._waited} comparisons: "
-                f"the training ends; the best is {self.best[0]:.4g}"
-            )
+        if not self.settings.patience or self._waited < self.settings.patience:
+            return ""
+        self.model.stop_training = True
+        return (
+            f"no better {self.settings.monitor} in {self._waited} comparisons: the training ends; "
+            f"the best is {self.best[0]:.4g}"
+        )
 
     def _weights(self) -> Weights:
         return weights_of(self.model)

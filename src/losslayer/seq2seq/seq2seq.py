@@ -22,6 +22,7 @@ from losslayer.seq2seq.pairs import Pairs
 from losslayer.seq2seq.rows import Rows, rows
 from losslayer.seq2seq.scoring import Scorer
 from losslayer.seq2seq.settings import Settings
+from losslayer.seq2seq.symbols import UNKNOWN
 from losslayer.seq2seq.tokens import Tokens
 
 
@@ -185,7 +186,12 @@ class Seq2Seq:
         return [self.models, *self.others]
 
     def decoder(self, decoding: DecodingSettings) -> Decoder:
-        """What decodes, made once for each way to decode: it compiles."""
+        """What decodes, made once for each way to decode: it compiles.
+
+        "Unknown" is no output: it never comes.
+        """
+        never = dict.fromkeys([*decoding.must_not, UNKNOWN])
+        decoding = dataclasses.replace(decoding, must_not=(*never,))
         key = repr(decoding)
         if key not in self._decoders:
             self._decoders[key] = Decoder(self.all_models, decoding)
