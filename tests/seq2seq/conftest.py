@@ -1,12 +1,14 @@
 """Small models, and what the tests compute from their logits alone."""
 
 import dataclasses
+import functools
 import itertools
 
 import keras
 import numpy as np
 import pytest
 
+from losslayer.seq2seq.decoding import Decoder
 from losslayer.seq2seq.model import ModelSettings, build
 from losslayer.seq2seq.symbols import BEGIN, COUNT, END
 
@@ -70,9 +72,15 @@ def log_softmax(logits):
     return logits - peak - np.log(np.exp(logits - peak).sum(axis=-1, keepdims=True))
 
 
+@functools.cache
+def decoder(models, settings):
+    """One for all tests that ask for the same: it is compiled once."""
+    return Decoder(models, settings)
+
+
 def logits_of(models, sources, targets):
     """Logits at all places: of `training` as it is, without anything of decoding."""
-    batch = {"source": padded(sources), "target": padded(targets)}
+    batch = {"source": padded(sources, 8), "target": padded(targets, 14)}
     return models.training.predict_on_batch(batch)
 
 

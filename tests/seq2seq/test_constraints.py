@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 import losslayer as ll
-from losslayer.seq2seq.decoding import Decoder, DecodingSettings
+from losslayer.seq2seq.decoding import DecodingSettings
 from losslayer.seq2seq.decoding.constraints import following, repeating, trie_of
 from losslayer.seq2seq.symbols import END, UNKNOWN
-from tests.seq2seq.conftest import SOURCES, every_output, log_probabilities, penalised
+from tests.seq2seq.conftest import SOURCES, decoder, every_output, log_probabilities, penalised
 
 
 def decode(models, sources=SOURCES, prefixes=None, allowed=None, **options):
     options = {"must_not": (UNKNOWN,), "longest": 3, **options}
-    return Decoder(models, DecodingSettings(**options)).decode(sources, prefixes, allowed)
+    return decoder(models, DecodingSettings(**options)).decode(sources, prefixes, allowed)
 
 
 def best_of(models, source, outputs, alpha=0.6):
@@ -20,33 +20,32 @@ def best_of(models, source, outputs, alpha=0.6):
     return max(zip(outputs, log_ps), key=lambda pair: penalised(pair[1], pair[0], alpha))[0]
 
 
-def test_constrained_search_is_the_enumeration_of_what_is_left(transformer):
-    """Prefix, shortest, n-grams and trie, each with a beam that drops nothing."""
-    everything = every_output(3)
-    # A source whose best output is such that a shortest and a longest output both say something.
-    pairs = ((s, best_of(transformer, s, everything)) for s in [[n, 4] for n in range(4, 12)])
-    source, free = next(pair for pair in pairs if 1 <= len(pair[1]) <= 2)
-    other = next(token for token in (4, 5, 6) if free[:1] != [token])
-    allowed = [[4, 5], [6], [5, 5, 4]]
-    cases = [
-        ({"prefixes": [[other]]}, [ids for ids in everything if ids[:1] == [other]]),
-        ({"prefixes": [[other, 4, 6]]}, [[other, 4, 6]]),
-        ({"shortest": 3, "no_repeat_ngram": 1}, [i for i in everything if len(set(i)) == 3]),
-        (
-            {"no_repeat_ngram": 2, "shortest": 3},
-            [i for i in everything if len(i) == 3 and len(set(i)) > 1],
-        ),
-        ({"allowed": allowed}, allowed),
-        ({"allowed": allowed, "prefixes": [[5]]}, [[5, 5, 4]]),
-        ({"shortest": len(free) + 1}, [i for i in everything if len(i) > len(free)]),
-        ({"longest": len(free) - 1}, [i for i in everything if len(i) < len(free)]),
-        ({"must_not": (UNKNOWN, free[0])}, [i for i in everything if free[0] not in i]),
-    ]
-    for options, left in cases:
-        [[found]] = decode(transformer, [source], beam=120, **options)
-        assert found.ids == best_of(transformer, source, left), options
-        [log_p] = log_probabilities(transformer, source, [found.ids])
-        assert found.score == pytest.approx(penalised(log_p, found.ids, 0.6), rel=1e-4)
+ALLOWED = [[4, 5], [6], [5, 5, 4]]
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "keeps"),
+    [
+        ({"prefixes": [[5]]}, {}, lambda ids: ids[:1] == [5]),
+        ({"prefixes": [[6, 4, 6]]}, {}, lambda ids: ids == [6, 4, 6]),
+        ({"allowed": ALLOWED}, {}, lambda ids: ids in ALLOWED),
+        ({"allowed": ALLOWED, "prefixes": [[5]]}, {}, lambda ids: ids == [5, 5, 4]),
+        ({}, {"shortest": 2}, lambda ids: len(ids) >= 2),
+        ({}, {"no_repeat_ngram": 1}, lambda ids: len(set(ids)) == len(ids)),
+        ({}, {"must_not": (UNKNOWN, 5)}, lambda ids: 5 not in ids),
+        ({}, {"longest": 1}, lambda ids: len(ids) <= 1),
+    ],
+    ids=str,
+)
+def test_a_rule_leaves_what_keeps_to_it(of_kind, given, options, keeps):
+    """The best of all outputs that do, where the best output of all does not."""
+    models, everything = of_kind("gru"), every_output(3)
+    sources = [[n, 4, m] for n in range(4, 12) for m in range(4, 12)]
+    source = next(s for s in sources if not keeps(best_of(models, s, everything)))
+    [[found]] = decode(models, [source], beam=120, **given, **options)
+    assert found.ids == best_of(models, source, [ids for ids in everything if keeps(ids)])
+    [log_p] = log_probabilities(models, source, [found.ids])
+    assert found.score == pytest.approx(penalised(log_p, found.ids, 0.6), rel=1e-4)
 
 
 def test_a_small_beam_keeps_to_them_too(of_kind):

@@ -41,7 +41,7 @@ def begin(real: Any, width: int, every: bool) -> Search:
     exists = ops.logical_or(ops.arange(width) == 0, every)
     return {
         "token": ops.full(shape, BEGIN, "int32"),
-        "score": ops.broadcast_to(ops.cast(ops.where(exists, 0.0, NEVER), "float32"), shape),
+        "score": ops.zeros(shape, "float32") + ops.where(exists, 0.0, NEVER),
         "best": ops.full(shape, NEVER, "float32"),
         "ended": ops.zeros(shape, "int32"),
         "count": ops.zeros(shape[:1], "int32"),
