@@ -7,6 +7,7 @@ callbacks     callbacks for fit: Resume, RetrievalEvaluation
 layers        layers of Keras, computed faster: LSTM
 loss_layer    makes a loss layer of a plain function
 LossLayer     the base of all loss layers
+inference     a function of a model's layers, compiled on any engine
 weighting     what a loss is multiplied with, beside numbers and schedules: learned weights
 testing       check_loss(layer): the checks that every loss of ours passes
 """
@@ -22,6 +23,7 @@ from losslayer.core.errors import (
     UnknownNameError,
 )
 from losslayer.core.function import loss_layer
+from losslayer.core.inference import inference
 from losslayer.core.layer import LossLayer
 from losslayer.core.model import Model
 
@@ -38,6 +40,7 @@ __all__ = [
     "ResumeError",
     "UnknownNameError",
     "callbacks",
+    "inference",
     "layers",
     "loss_layer",
     "losses",

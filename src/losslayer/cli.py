@@ -1,9 +1,13 @@
-"""The command line: `losslayer faq ...`."""
+"""The command line: `losslayer faq ...`, `losslayer seq2seq ...`."""
 
+import importlib
 import sys
 from collections.abc import Sequence
 
 from losslayer_serve.extras import not_installed
+
+# Each is an extra of the same name, with a typer app in its `commands`.
+APPLICATIONS = ("faq", "seq2seq")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -13,12 +17,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: What follows `losslayer` on the command line; by default what
             the process was started with.
     """
+    first = (sys.argv[1:] if arguments is None else [*arguments])[:1]
+    # Only what was asked for is imported; without that all, for the overview.
+    names = [name for name in APPLICATIONS if name in first] or [*APPLICATIONS]
+    name = names[0]
     try:
         import typer
 
-        from losslayer.faq import commands
+        apps = {}
+        for name in names:
+            apps[name] = importlib.import_module(f"losslayer.{name}.commands").app
     except ModuleNotFoundError as missing:
-        _fail(not_installed(missing, "faq"))
+        _fail(not_installed(missing, name))
 
     import losslayer as ll
     from losslayer_serve.errors import ServeError
@@ -29,8 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         add_completion=False,
         help="losslayer: any tensor of a Keras model as a loss. Here: what is built on it.",
     )
-    app.callback()(lambda: None)  # keeps `faq` a word of its own while it is the only group
-    app.add_typer(commands.app, name="faq")
+    app.callback()(lambda: None)  # keeps the name a word of its own where it is the only group
+    for name, commands in apps.items():
+        app.add_typer(commands, name=name)
     try:
         app(args=arguments, prog_name="losslayer")
     except (ll.LosslayerError, ServeError) as problem:

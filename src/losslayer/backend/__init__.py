@@ -14,6 +14,7 @@ replicas()                       how many replicas run the step side by side
 summed(tensor)                   a sum over these; of_all(tensors): their rows together
 gathered(numbers)                whole numbers of all processes
 compiled(function)               as `fit` would compile it, and a count of its traces
+inference(function, variables)   compiled, for the variables as they are at each call
 fast(function)                   jitted on JAX, as it is elsewhere
 random_state()                   of the engine's own generators; set_random_state(state)
 float64()                        a context in which float64 stays float64
@@ -31,6 +32,7 @@ connected = _engine.connected
 fast = _engine.fast
 guarded = _engine.guarded
 in_slices = _engine.in_slices
+inference = _engine.inference
 gathered = _engine.gathered
 of_all = _engine.of_all
 peek = _engine.peek

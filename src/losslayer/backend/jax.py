@@ -225,6 +225,23 @@ def compiled(function):
     return jax.jit(traced), traces
 
 
+def inference(function, variables):
+    """`function`, compiled once for each shape, and a list that grows by one at each trace.
+
+    The variables have the values that they have at each call: without being told of them, JAX
+    would take those of the first call for constants.
+    """
+    traces: list = []
+
+    def traced(values, *args):
+        traces.append(None)
+        with keras.StatelessScope(state_mapping=list(zip(variables, values))):
+            return function(*args)
+
+    jitted = jax.jit(traced)
+    return lambda *args: jitted([v.value for v in variables], *args), traces
+
+
 def float64():
     """A context in which the engine keeps float64 as it is."""
     return jax.enable_x64(True)

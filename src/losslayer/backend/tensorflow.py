@@ -265,6 +265,17 @@ def compiled(function):
     return tf.function(traced, autograph=False, reduce_retracing=True), traces
 
 
+def inference(function, variables):
+    """`function`, compiled once for each shape, and a list that grows by one at each trace."""
+    traces: list = []
+
+    def traced(*args):
+        traces.append(None)
+        return function(*args)
+
+    return tf.function(traced, autograph=False), traces
+
+
 def float64():
     """The engine keeps float64 as it is."""
     return contextlib.nullcontext()

@@ -149,6 +149,11 @@ def compiled(function):
     return run, captures
 
 
+def inference(function, variables):
+    """`function` without gradients, and an empty list: nothing is compiled."""
+    return torch.no_grad()(function), []
+
+
 def float64():
     """The engine keeps float64 as it is."""
     return contextlib.nullcontext()
