@@ -1,4 +1,4 @@
-"""The command line: `losslayer faq ...`."""
+"""The command line: `losslayer faq ...` and `losslayer tag ...`."""
 
 import sys
 from collections.abc import Sequence
@@ -17,7 +17,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         import typer
 
-        from losslayer.faq import commands
+        from losslayer.faq import commands as faq
+        from losslayer.tag import commands as tag
     except ModuleNotFoundError as missing:
         if missing.name not in EXTRA:
             raise
@@ -32,8 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         add_completion=False,
         help="losslayer: any tensor of a Keras model as a loss. Here: what is built on it.",
     )
-    app.callback()(lambda: None)  # keeps `faq` a word of its own while it is the only group
-    app.add_typer(commands.app, name="faq")
+    app.add_typer(faq.app, name="faq")
+    app.add_typer(tag.app, name="tag")
     try:
         app(args=arguments, prog_name="losslayer")
     except (ll.LosslayerError, ServeError) as problem:
