@@ -17,11 +17,11 @@ LAYERS = [
     ["layers", "losses", "metrics", "weighting", "callbacks"],
     ["testing", "inspect"],
     ["text", "saving"],
-    ["faq", "seq2seq"],
+    ["faq", "seq2seq", "tag"],
     ["cli", "web"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-APPLICATIONS = {"text", "saving", "faq", "seq2seq", "cli", "web"}
+APPLICATIONS = {"text", "saving", "faq", "seq2seq", "tag", "cli", "web"}
 ENGINES = {"jax", "torch", "tensorflow"}
 MODULES = sorted(ROOT.rglob("*.py"))
 

@@ -1,4 +1,4 @@
-"""The command line: `losslayer faq ...`, `losslayer seq2seq ...`."""
+"""The command line: `losslayer faq ...`, `losslayer seq2seq ...`, `losslayer tag ...`."""
 
 import importlib
 import sys
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from losslayer_serve.extras import not_installed
 
 # Each is an extra of the same name, with a typer app in its `commands`.
-APPLICATIONS = ("faq", "seq2seq")
+APPLICATIONS = ("faq", "seq2seq", "tag")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

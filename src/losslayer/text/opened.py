@@ -1,10 +1,12 @@
 """Opening text files, with errors that name the line."""
 
+import gzip
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import losslayer as ll
 
@@ -25,25 +27,37 @@ _BEGINNINGS = {
 
 @contextmanager
 def opened(path: Path, newline: str = "") -> Iterator[TextIO]:
-    """A UTF-8 file without its byte order mark; what can't be read is a `TableError`."""
+    """A UTF-8 file, or a `.gz` of one, without its byte order mark.
+
+    What can't be read is a `TableError`.
+    """
     try:
-        with path.open(encoding="utf-8-sig", newline=newline) as file:
-            yield file
+        try:
+            with _open(path, "rt", encoding="utf-8-sig", newline=newline) as file:
+                yield file
+        except UnicodeDecodeError:
+            raise _not_utf8(path, newline) from None
     except FileNotFoundError:
         raise TableError(f"{path}: there is no such file") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as problem:
+        raise TableError(f"{path}: isn't a whole gzip file ({problem})") from None
     except OSError as problem:
         raise TableError(f"{path}: can't be read ({problem.strerror})") from None
-    except UnicodeDecodeError:
-        raise _not_utf8(path, newline) from None
+
+
+def _open(path: Path, mode: str, **arguments: Any) -> Any:
+    """The file, unpacked if its name ends in `.gz`."""
+    packed = path.suffix.lower() == ".gz"
+    return gzip.open(path, mode, **arguments) if packed else path.open(mode, **arguments)
 
 
 def _not_utf8(path: Path, newline: str) -> TableError:
     """The error for a byte that isn't UTF-8: a second look at the file finds its line."""
-    with path.open("rb") as raw:
+    with _open(path, "rb") as raw:
         start = raw.read(4)
     hint = next((text for magic, text in _BEGINNINGS.items() if start.startswith(magic)), "")
     # `surrogateescape` keeps such a byte as a character of its own.
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline) as file:
+    with _open(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline=newline) as file:
         found = (
             (number, re.search("[\udc80-\udcff]", line)) for number, line in enumerate(file, 1)
         )

@@ -1,0 +1,73 @@
+"""A tagger as a folder: a `losslayer_serve.folder` of settings, vocabulary and weights."""
+
+import dataclasses
+import json
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from losslayer.saving import read_weights, write_weights
+from losslayer.tag.model import build
+from losslayer.tag.scheme import SCHEMES, measure_of
+from losslayer.tag.settings import Settings
+from losslayer.tag.vocabulary import Vocabulary
+from losslayer.text import FolderError
+from losslayer_serve.folder import WEIGHTS, new_model_folder, open_folder
+
+if TYPE_CHECKING:
+    from losslayer.tag.tagger import Tagger
+
+KIND = "tag"
+VOCABULARY, HISTORY, METRICS = "vocabulary.json", "history.json", "metrics.json"
+CURVES = "curves.png"
+
+
+def save(tagger: "Tagger", path: str | PathLike[str]) -> None:
+    """Write the folder, whole or not at all."""
+    spec = {
+        "kind": KIND,
+        "scheme": tagger.scheme,
+        "settings": dataclasses.asdict(tagger.settings),
+    }
+    with new_model_folder(path, spec) as folder:
+        write_weights(folder / WEIGHTS, tagger.model)
+        _write_json(folder / VOCABULARY, dataclasses.asdict(tagger.vocabulary))
+        _write_json(folder / HISTORY, tagger.history)
+        _write_json(folder / METRICS, tagger.metrics)
+        if tagger.history:
+            from losslayer.tag.curves import draw_curves  # only who trains draws
+
+            draw_curves(folder / CURVES, tagger.history, measure_of(tagger.scheme))
+
+
+def load(path: str | PathLike[str]) -> dict[str, Any]:
+    """Read the folder into the arguments of `Tagger`."""
+    folder = open_folder(path, KIND)
+    try:
+        settings, scheme = Settings(**folder.spec["settings"]), folder.spec["scheme"]
+        vocabulary = Vocabulary(**_read_json(folder.file(VOCABULARY)))
+        if scheme not in SCHEMES:
+            raise ValueError(f"the scheme {scheme!r} isn't known")
+        model = build(vocabulary, settings, scheme)
+    except FolderError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        raise FolderError(f"{path}: can't be read ({problem})") from problem
+    read_weights(folder.file(WEIGHTS), model)
+    return {
+        "model": model,
+        "vocabulary": vocabulary,
+        "scheme": scheme,
+        "settings": settings,
+        "history": _read_json(folder.file(HISTORY)),
+        "metrics": _read_json(folder.file(METRICS)),
+    }
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _write_json(path: Path, content: Any) -> None:
+    text = json.dumps(content, ensure_ascii=False, indent=1)
+    path.write_text(text + "\n", encoding="utf-8")
