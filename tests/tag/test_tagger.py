@@ -11,7 +11,8 @@ import losslayer as ll
 from losslayer.tag import Sentence, Tagger
 from losslayer.tag.batches import Batches, batches_of
 from losslayer.tag.model import build
-from losslayer.text import FolderError, TableError
+from losslayer.text import TableError
+from losslayer_serve.errors import FolderError
 from tests.tag.conftest import sentences, texts
 
 FILES = [

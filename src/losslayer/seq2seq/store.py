@@ -18,7 +18,7 @@ from losslayer.seq2seq.evaluation import set_weights, weights_of
 from losslayer.seq2seq.model import build
 from losslayer.seq2seq.settings import CHECKPOINTS, Settings
 from losslayer.seq2seq.tokens import Tokens
-from losslayer.text import FolderError
+from losslayer_serve.errors import FolderError
 from losslayer_serve.folder import (
     MANIFEST,
     SPEC,

@@ -22,9 +22,10 @@ from losslayer.tag.sentences import Sentence, to_words
 from losslayer.tag.settings import Settings
 from losslayer.tag.store import CURVES
 from losslayer.tag.tagger import Tagger
-from losslayer.text import FolderError, check_replaceable
 from losslayer.text.opened import opened
+from losslayer_serve.errors import FolderError
 from losslayer_serve.folder import MANIFEST
+from losslayer_serve.new_folder import check_replaceable
 
 app = typer.Typer(
     no_args_is_help=True,

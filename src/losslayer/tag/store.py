@@ -11,7 +11,7 @@ from losslayer.tag.model import build
 from losslayer.tag.scheme import SCHEMES, measure_of
 from losslayer.tag.settings import Settings
 from losslayer.tag.vocabulary import Vocabulary
-from losslayer.text import FolderError
+from losslayer_serve.errors import FolderError
 from losslayer_serve.folder import WEIGHTS, new_model_folder, open_folder
 
 if TYPE_CHECKING:

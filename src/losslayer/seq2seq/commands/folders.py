@@ -10,7 +10,8 @@ import losslayer as ll
 from losslayer.seq2seq import store
 from losslayer.seq2seq.commands.shared import Json
 from losslayer.seq2seq.seq2seq import Seq2Seq
-from losslayer.text import FolderError, check_replaceable
+from losslayer_serve.errors import FolderError
+from losslayer_serve.new_folder import check_replaceable
 
 
 def average(

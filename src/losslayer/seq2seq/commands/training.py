@@ -18,7 +18,8 @@ from losslayer.seq2seq.progress import ProgressBar
 from losslayer.seq2seq.seq2seq import Seq2Seq
 from losslayer.seq2seq.settings import Settings
 from losslayer.seq2seq.training import TOKENS
-from losslayer.text import FolderError, check_replaceable
+from losslayer_serve.errors import FolderError
+from losslayer_serve.new_folder import check_replaceable
 
 STATES = "*.run"  # the files of ll.callbacks.Resume
 Files = list[Path] | None
