@@ -1,6 +1,7 @@
 """The package as `pip install "losslayer[serve]"` brings it, and nothing else beside it."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -23,8 +24,12 @@ index.update(entries, encoder([entries[place].encoded for place in index.to_enco
 """
 
 
+# Without the way to these sources.
+BARE = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
 def run(*command):
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True)
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, env=BARE)
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout
 
@@ -53,7 +58,7 @@ def test_a_saved_model_is_served_without_keras(tmp_path):
         "--port",
         "0",
     ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=BARE) as server:
         try:
             log = ""
             for line in server.stderr:
