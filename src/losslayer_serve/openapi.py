@@ -3,6 +3,7 @@
 from typing import Any
 
 from losslayer_serve.limits import Limits
+from losslayer_serve.question import VISIBLE
 
 HIT = {
     "type": "object",
@@ -125,7 +126,7 @@ def document(limits: Limits, version: str, token: bool) -> dict[str, Any]:
 
 
 def _questions(limits: Limits) -> dict[str, Any]:
-    text = {"type": "string", "minLength": 1, "maxLength": limits.length, "pattern": r"\S"}
+    text = {"type": "string", "minLength": 1, "maxLength": limits.length, "pattern": VISIBLE}
     top = {"type": "integer", "minimum": 1, "maximum": limits.top, "default": min(3, limits.top)}
     texts = {"type": "array", "items": text, "minItems": 1, "maxItems": limits.questions}
     return {

@@ -1,10 +1,15 @@
 """The body of a request, read strictly: what is wrong is named, nothing is guessed."""
 
 import json
+import re
 from typing import Any, NamedTuple, NoReturn
 
 from losslayer_serve.errors import QuestionError
 from losslayer_serve.limits import Limits
+
+# What a question needs to have one of. Languages differ in what else `\s` holds; this is the same
+# in all of them, and what /openapi.json says.
+VISIBLE = r"[^\s\u001c-\u001f\u0085\ufeff]"
 
 
 class Asked(NamedTuple):
@@ -70,7 +75,7 @@ def _texts(questions: Any, limits: Limits) -> list[str]:
 
 
 def _text(text: Any, name: str, limits: Limits) -> str:
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str) or not re.search(VISIBLE, text):
         raise QuestionError(f"`{name}` must be a text that isn't empty. Received: {_short(text)}")
     if len(text) > limits.length:
         raise QuestionError(

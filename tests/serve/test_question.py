@@ -61,6 +61,17 @@ def test_what_is_wrong_is_named(body, message):
     assert len(json.dumps({"error": str(problem.value)}, allow_nan=False).encode()) < 200
 
 
+def test_only_what_shows_nothing_is_empty():
+    """All that Python or JavaScript takes for a space; each other character is a question."""
+    for code in [*range(0x3100), 0xFEFF]:
+        body = json.dumps({"question": f" {chr(code)}\n"}).encode()
+        if chr(code).isspace() or chr(code) == "\ufeff":
+            with pytest.raises(QuestionError, match="isn't empty"):
+                read(body, LIMITS)
+        else:
+            assert read(body, LIMITS).texts == [f" {chr(code)}\n"]
+
+
 @pytest.mark.parametrize("name", ["body", "top", "work_seconds"])
 @pytest.mark.parametrize("value", [0, -1, float("nan")])
 def test_limits_are_above_zero(name, value):

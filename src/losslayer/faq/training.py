@@ -35,7 +35,7 @@ class Development(NamedTuple):
         _, first = np.unique(text_ids(examples.questions), return_index=True)
         questions = tokenizer([examples.questions[row] for row in first])
         right = all_right(examples.questions, examples.right)[first]
-        return cls([ids or [Tokenizer.unknown] for ids in questions], right)
+        return cls(questions, right)
 
 
 class Curriculum(keras.callbacks.Callback):
