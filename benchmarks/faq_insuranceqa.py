@@ -30,8 +30,7 @@ from pathlib import Path
 import numpy as np
 from faq_banking77 import machine, settings_of  # first: it chooses the engine
 
-from losslayer.faq import Examples, Matcher
-from losslayer.faq.entries import Entry
+from losslayer.faq import Entry, Examples, Matcher
 from losslayer_serve.index.fusion import GRID, fuse
 from losslayer_serve.index.lexical import Lexical
 

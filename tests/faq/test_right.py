@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from losslayer.faq import Examples
-from losslayer.faq.entries import Entry
+from losslayer.faq import Entry, Examples
 from losslayer.faq.right import FEWEST, all_right, held_out
 from losslayer.text import normalised
 
