@@ -1,7 +1,7 @@
 """What a search finds for questions whose answer is known: a `Result` each, as a file too."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
@@ -64,9 +64,17 @@ class Result:
         return self.hits[0].score if self.hits else 0.0
 
 
-def evaluate(searcher: Searcher, asked: Sequence[Asked]) -> list[Result]:
-    """Ask questions and look where the right entry is among the hits."""
-    results = []
+def evaluate(
+    searcher: Searcher, asked: Sequence[Asked], report: Callable[[str], None] = lambda line: None
+) -> list[Result]:
+    """Ask questions and look where the right entry is among the hits.
+
+    Args:
+        searcher: What answers, as `losslayer.faq.open_searcher` returns it.
+        asked: The questions.
+        report: Called with lines of text about the progress.
+    """
+    results: list[Result] = []
     for start in range(0, len(asked), CHUNK):
         some = asked[start : start + CHUNK]
         for one, hits in zip(some, searcher.ask([one.question for one in some], DEPTH)):
@@ -75,6 +83,7 @@ def evaluate(searcher: Searcher, asked: Sequence[Asked]) -> list[Result]:
             kept = [Found(hit.id, hit.title, hit.score) for hit in hits[:KEPT]]
             accepted = bool(hits) and hits[0].accepted
             results.append(Result(**one._asdict(), rank=rank, accepted=accepted, hits=kept))
+        report(f"{len(results):,} of {len(asked):,} questions asked")
     return results
 
 

@@ -3,10 +3,12 @@
 Each change is one generation of the index: whoever reads it has the old one or the new one whole.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 import losslayer as ll
 from losslayer.faq import store
@@ -14,6 +16,8 @@ from losslayer_serve.index import Entry, Index, Ranking, SearchIndexError
 
 # What the encoder reads of an entry.
 READ = ("answer", "title")
+# Entries that are encoded at once.
+CHUNK = 5000
 
 
 class Change(NamedTuple):
@@ -37,7 +41,10 @@ class Change(NamedTuple):
 
 
 def rebuild(
-    path: str | PathLike[str], entries: Sequence[Entry], read: str | None = None
+    path: str | PathLike[str],
+    entries: Sequence[Entry],
+    read: str | None = None,
+    report: Callable[[str], None] = lambda line: None,
 ) -> tuple[Change, str]:
     """Write the index of a matcher anew, with these entries alone; a damaged one is replaced.
 
@@ -46,6 +53,7 @@ def rebuild(
         entries: Ids differ; their `text` is chosen here.
         read: What the encoder reads of an entry: "answer" (its title, if it has none) or "title".
             Without it what it reads of the present entries; if they can't be read, answers.
+        report: Called with lines of text about the progress.
 
     Returns:
         What changed, and a remark on how hits are scored: what `tune` chose is kept if it can be
@@ -65,14 +73,19 @@ def rebuild(
         if ranking != Ranking():
             remark = "Weight and threshold are those chosen with the old entries: `tune` again."
     fresh = with_texts(entries, read or read_of(old))
-    vectors = encode([entry.encoded for entry in fresh])
+    vectors = _vectors(encode, fresh, report)
     Index.create(folder, fingerprint, fresh, vectors, overwrite=True, ranking=ranking)
     gone = len({entry.id for entry in old} - {entry.id for entry in fresh})
     change = _compared(old, fresh)
     return change._replace(removed=gone, encoded=len(fresh), entries=len(fresh)), remark
 
 
-def add(path: str | PathLike[str], entries: Sequence[Entry], read: str | None = None) -> Change:
+def add(
+    path: str | PathLike[str],
+    entries: Sequence[Entry],
+    read: str | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> Change:
     """Add entries, or put them in the place of those with the same id.
 
     Where a field of an entry is empty, what was there stays. Only texts that have no vector yet are
@@ -90,7 +103,7 @@ def add(path: str | PathLike[str], entries: Sequence[Entry], read: str | None = 
     fresh = with_texts(entries, read or read_of(index.entries))
     change = _compared(index.entries, fresh)
     need = index.to_encode(fresh)
-    index.update(fresh, encode([fresh[place].encoded for place in need]))
+    index.update(fresh, _vectors(encode, [fresh[place] for place in need], report))
     return change._replace(encoded=len(need), entries=len(index))
 
 
@@ -111,6 +124,19 @@ def read_of(entries: Sequence[Entry]) -> str:
 def with_texts(entries: Sequence[Entry], read: str) -> list[Entry]:
     """The entries with the text that the encoder is to read."""
     return [entry._replace(text=entry.answer if read == "answer" else "") for entry in entries]
+
+
+def _vectors(
+    encode: Callable[[Sequence[str]], np.ndarray],
+    entries: Sequence[Entry],
+    report: Callable[[str], None],
+) -> np.ndarray:
+    """The vectors of entries, `(entry, dim)`, made some at a time so that progress can be told."""
+    some = [encode([])]
+    for start in range(0, len(entries), CHUNK):
+        some.append(encode([entry.encoded for entry in entries[start : start + CHUNK]]))
+        report(f"{min(start + CHUNK, len(entries)):,} of {len(entries):,} entries encoded")
+    return np.concatenate(some)
 
 
 def _over(old: Entry | None, new: Entry) -> Entry:

@@ -68,8 +68,7 @@ def _results(path: Path, table: Path | None, question: str, entry: str | None) -
         raise TableError(f"compare: {path} is no file of results. A model needs a TABLE to answer")
     encoder, index = search.open_index(path)
     asked = read_asked(table, index.entries, question, entry)
-    note(f"{path}: asking {len(asked):,} questions.")
-    return evaluate(Searcher(encoder, index), asked)
+    return evaluate(Searcher(encoder, index), asked, lambda line: note(f"{path}: {line}"))
 
 
 def _as_json(found: Comparison) -> dict[str, object]:

@@ -48,8 +48,7 @@ def evaluate_command(
         check_free(path, overwrite)
     encoder, index = search.open_index(model)
     asked = read_asked(table, index.entries, question, entry)
-    note(f"{table}: asking {len(asked):,} questions.")
-    results = evaluate(Searcher(encoder, index), asked)
+    results = evaluate(Searcher(encoder, index), asked, note)
     if out:
         write_whole(out, results_text(results))
     if report:

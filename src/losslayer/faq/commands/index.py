@@ -47,8 +47,7 @@ def index_command(
     """
     _check(read)
     entries = read_entries(table, question, answer, id)
-    note(f"{table}: encoding {len(entries):,} entries.")
-    change, remark = indexing.rebuild(model, entries, read)
+    change, remark = indexing.rebuild(model, entries, read, note)
     _print(change, as_json)
     note(remark)
 
@@ -84,7 +83,7 @@ def add(
             f"Received: table={str(table or '')!r}, --entry-id {entry_id!r}."
         )
     entries = read_entries(table, question, answer, id, need_ids=True) if table else [one]
-    _print(indexing.add(model, entries, read), as_json)
+    _print(indexing.add(model, entries, read, note), as_json)
 
 
 def remove(
