@@ -24,8 +24,7 @@ class LSTM(keras.layers.LSTM):
     loop, as `torch.nn.LSTM` does, over the steps that count.
 
     What Keras computes with other arguments (`dropout`, `recurrent_dropout`, `unroll`, other
-    activations, `use_cudnn=True`) is left to it: put a `keras.layers.Dropout` before the layer
-    instead.
+    activations, `use_cudnn=True`) is left to it; a `keras.layers.Dropout` before it is faster.
 
     Args:
         units: Size of the state.
