@@ -33,5 +33,5 @@ def inference(function, layers):
     def call(*args):
         return run(*args)
 
-    call.traces = traces
+    call.traces = traces  # type: ignore[attr-defined]
     return call

@@ -4,7 +4,7 @@ The encoder reads in both directions. What the decoder has read asks the encoder
 token, after its last layer: Luong et al. 2015, arXiv:1508.04025, "general" scores.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -32,8 +32,8 @@ class Recurrent:
     def __init__(
         self,
         settings: "ModelSettings",
-        embed_source: Callable,
-        embed_target: Callable,
+        embed_source: layers.Layer,
+        embed_target: layers.Layer,
         seeds: Iterator[int],
     ) -> None:
         self.embed_source, self.embed_target = embed_source, embed_target

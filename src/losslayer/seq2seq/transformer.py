@@ -77,8 +77,8 @@ class Transformer:
     def __init__(
         self,
         settings: "ModelSettings",
-        embed_source: Callable,
-        embed_target: Callable,
+        embed_source: layers.Layer,
+        embed_target: layers.Layer,
         seeds: Iterator[int],
     ) -> None:
         self.settings = settings
