@@ -32,15 +32,32 @@ SOURCES = [[4, 5, 6], [7, 8, 9, 10, 11, 4, 5, 6], [11]]
 
 
 def make(seed=0, source_vocabulary=12, target_vocabulary=VOCABULARY, **options):
-    """A small model whose weights are large enough for outputs to differ."""
+    """A small model; its weights are the same on all engines, and large enough to disagree."""
     settings = dataclasses.replace(SMALL, seed=seed, **options)
     models = build(settings, source_vocabulary, target_vocabulary)
     generator = np.random.default_rng(seed)
-    for weight in models.training.weights:
-        if len(weight.shape) > 1 and weight.trainable:
-            noise = generator.normal(size=weight.shape).astype("float32")
-            weight.assign(weight + 0.4 * noise)
+    for weight in models.training.trainable_weights:
+        if len(weight.shape) > 1:
+            weight.assign(0.45 * generator.normal(size=weight.shape).astype("float32"))
     return models
+
+
+# Compiling is most of the time that these tests take where an engine compiles.
+# So what is one more of a kind runs by default on PyTorch only.
+COMPILES = keras.backend.backend() != "torch"
+
+
+def compiles(test):
+    """Slow, where an engine compiles."""
+    return pytest.mark.slow(test) if COMPILES else test
+
+
+def more(*values):
+    """Parameters of a test that are slow where an engine compiles."""
+    return pytest.param(*values, marks=[pytest.mark.slow] if COMPILES else [])
+
+
+EACH_KIND = ["transformer", more("gru"), more("lstm")]
 
 
 @pytest.fixture(scope="session")

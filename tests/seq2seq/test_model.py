@@ -10,7 +10,18 @@ import losslayer as ll
 from losslayer.seq2seq.model import ModelSettings, build
 from losslayer.seq2seq.symbols import BEGIN, END
 from losslayer.seq2seq.transformer import sinusoids
-from tests.seq2seq.conftest import KINDS, SMALL, SOURCES, VOCABULARY, log_softmax, make, padded
+from tests.seq2seq.conftest import (
+    EACH_KIND,
+    KINDS,
+    SMALL,
+    SOURCES,
+    VOCABULARY,
+    compiles,
+    log_softmax,
+    make,
+    more,
+    padded,
+)
 
 TARGETS = [[BEGIN, 4, 5, END], [BEGIN, 6, 6, 4, 5, 4, END], [BEGIN, END]]
 
@@ -26,7 +37,7 @@ def data(rows, seed=0):
     return {"source": padded(sources), "target": padded(targets)}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_padding_changes_nothing(of_kind, kind):
     """Behind the source and the target, and in front of the source too."""
     run = of_kind(kind).training.predict_on_batch
@@ -42,7 +53,7 @@ def test_padding_changes_nothing(of_kind, kind):
     assert np.abs(run({"source": other, "target": target}) - plain)[0].max() > 1e-3
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_no_place_sees_what_comes_later(of_kind, kind):
     run = of_kind(kind).training.predict_on_batch
     source, target = padded(SOURCES), padded(TARGETS)
@@ -53,7 +64,7 @@ def test_no_place_sees_what_comes_later(of_kind, kind):
     assert np.abs(other[3] - plain[3]).max() > 1e-3
 
 
-@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("fused", [False, more(True)])
 def test_numbers_against_a_loop(fused):
     """Perplexity to 1e-6, and the rest, over the stored logits, at batch sizes 1, 7 and 64."""
     models = make(fused=fused, tied=not fused)
@@ -79,6 +90,7 @@ def test_numbers_against_a_loop(fused):
         assert found["sequence_accuracy"] == pytest.approx(np.mean(whole))
 
 
+@compiles
 def test_r_drop_is_a_named_term():
     """Without dropout both passes are one, so it is 0 in `evaluate` and not in `fit`."""
     models = make(r_drop=2.0, model="gru")
@@ -100,7 +112,7 @@ def test_training_computes_the_loss_alone(transformer):
     assert [t.name for t in fused.terms if "fit" in t.stages] == ["nll"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_first_weights_depend_on_the_seed_alone(kind):
     """Two builds agree, another seed differs, and no two matrices of one start alike."""
     settings = dataclasses.replace(SMALL, **KINDS[kind])
@@ -143,8 +155,9 @@ def test_sinusoids_at_any_place():
             np.testing.assert_allclose(found[row, 4 + i], np.cos(angle), atol=1e-3)
 
 
-def test_a_saved_model_needs_no_losslayer_layers(tmp_path, of_kind):
-    """The inference graph is of Keras's own layers."""
+@compiles
+def test_the_inference_graph_is_kerass_own(of_kind):
+    """So its file loads with no losslayer installed."""
     for kind in KINDS:
         graph = of_kind(kind).training.inference
         assert {type(layer).__module__.split(".")[0] for layer in graph.layers} == {"keras"}

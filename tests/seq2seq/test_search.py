@@ -9,14 +9,16 @@ from losslayer.seq2seq.decoding import Decoder, DecodingSettings
 from losslayer.seq2seq.decoding.batches import batches, bucket
 from losslayer.seq2seq.symbols import BEGIN, END, UNKNOWN
 from tests.seq2seq.conftest import (
-    KINDS,
+    EACH_KIND,
     SOURCES,
+    compiles,
     decoder,
     every_output,
     log_probabilities,
     log_softmax,
     logits_of,
     make,
+    more,
     penalised,
 )
 
@@ -35,7 +37,9 @@ def same(found, expected):
     np.testing.assert_allclose([h.score for h in found], scores, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("kind", "alpha"), [("transformer", 1.0), ("gru", 0.0), ("lstm", 2.0)])
+@pytest.mark.parametrize(
+    ("kind", "alpha"), [("transformer", 1.0), more("gru", 0.0), more("lstm", 2.0)]
+)
 def test_full_width_is_enumeration(of_kind, kind, alpha):
     """A beam that drops nothing ranks all outputs as a loop over all of them does."""
     longest = 3 if kind == "transformer" else 2
@@ -66,7 +70,7 @@ def greedy(models, source, longest, skip=()):
     return ids
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 def test_a_beam_of_one_is_greedy(of_kind, kind):
     """Whatever the length penalty: there is nothing to choose from."""
     models = of_kind(kind)
@@ -95,7 +99,7 @@ def test_a_search_ends_early_with_the_same_result(transformer, monkeypatch):
         assert alone.score == pytest.approx(hypothesis.score, rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["transformer", "gru"])
+@pytest.mark.parametrize("kind", ["transformer", more("gru")])
 def test_attention_is_of_the_output_over_its_source(of_kind, kind):
     """Rows sum to 1 over the source's own tokens; and they are those of the hypothesis.
 
@@ -112,6 +116,7 @@ def test_attention_is_of_the_output_over_its_source(of_kind, kind):
     assert sum(len(h.ids) for h in found) >= 6
 
 
+@compiles
 def test_an_ensemble_averages_probabilities():
     """Its output is the best under the mean of probabilities, token by token."""
     pair = [make(seed=seed, model="gru") for seed in (1, 2)]
