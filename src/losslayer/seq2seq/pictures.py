@@ -12,8 +12,8 @@ from matplotlib.ticker import MaxNLocator
 PANELS = (
     ("cross entropy per token", (("nll", "training"), ("val_nll", "development"))),
     (
-        "tokens right, given the right ones before",
-        (("accuracy", "training"), ("val_accuracy", "development")),
+        "development: right, given what precedes",
+        (("val_accuracy", "tokens"), ("val_sequence_accuracy", "whole sequences")),
     ),
     (
         "decoded, in per cent",
@@ -39,7 +39,7 @@ def draw_curves(path: str | PathLike[str], records: Sequence[dict[str, Any]]) ->
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.grid(alpha=0.3)
         if axes.lines:
-            axes.legend(frameon=False)
+            axes.legend(loc="best", framealpha=0.8)
     figure.savefig(path, dpi=120)
 
 

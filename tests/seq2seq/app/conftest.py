@@ -1,8 +1,14 @@
 """A small task that a small model learns some of in seconds: letters become capitals."""
 
+import contextlib
+import dataclasses
+import io
+
+import keras
 import numpy as np
 import pytest
 
+from losslayer.cli import main
 from losslayer.seq2seq import (
     DataSettings,
     DecodingSettings,
@@ -11,7 +17,9 @@ from losslayer.seq2seq import (
     Settings,
     TrainingSettings,
     pairs,
+    write_config,
 )
+from losslayer.text import pad
 
 
 def words(count, seed):
@@ -39,6 +47,17 @@ def small(**training):
     )
 
 
+def write_tables(folder):
+    """`train.tsv`, `dev.tsv` and `options.toml`."""
+    for name, count, seed in (("train", 200, 0), ("dev", 30, 1)):
+        found = words(count, seed)
+        lines = [f"{source}\t{target}" for source, target in zip(found.sources, found.targets)]
+        (folder / f"{name}.tsv").write_text("\n".join(["source\ttarget", *lines]) + "\n")
+    settings = small(epochs=4, decode_epochs=2, average=2)
+    data = dataclasses.replace(settings.data, train=("train.tsv",), dev=("dev.tsv",))
+    write_config(folder / "options.toml", dataclasses.replace(settings, data=data))
+
+
 @pytest.fixture(scope="session")
 def known():
     return words(200, 0)
@@ -50,13 +69,34 @@ def dev():
 
 
 @pytest.fixture(scope="session")
-def lines():
-    """What the training of `trained` reported."""
-    return []
+def command(tmp_path_factory):
+    """A working folder in which `losslayer seq2seq train` wrote a model, and what it printed.
+
+    One training for all tests that only read one: compiling it takes most of their time.
+    """
+    folder = tmp_path_factory.mktemp("command")
+    write_tables(folder)
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main(["seq2seq", "train", "options.toml", "--out", "m", "--json"])
+    assert not ended.value.code, err.getvalue()
+    return folder, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture(scope="session")
-def trained(known, dev, lines):
-    """A trained model; tests only read it."""
-    settings = small(epochs=4, decode_epochs=2, average=2, self_check=True)
-    return Seq2Seq.train(known, dev, settings, report=lines.append)
+def trained(command):
+    """The model of that training; tests only read it."""
+    return Seq2Seq.load(command[0] / "m")
+
+
+@pytest.fixture(scope="session")
+def logits(trained, dev):
+    """The stored logits of all pairs of the development split, `(30, time, vocab)`, and targets."""
+    found = trained.rows(dev)
+    source, target = (pad(rows, 8) for rows in (found.sources, found.targets))
+    return keras.ops.convert_to_numpy(trained.models.training.inference([source, target])), target

@@ -10,38 +10,40 @@ import pytest
 import losslayer as ll
 from losslayer.seq2seq import DecodingSettings, Seq2Seq, pairs
 from losslayer.seq2seq.evaluation import set_weights, weights_of
-from losslayer.seq2seq.symbols import BEGIN, END
+from losslayer.seq2seq.training import new_models
+from losslayer.text import pad
 
 GREEDY = DecodingSettings(beam=1)
 
 
-def log_p(model, source, target):
-    """Log-probabilities of a target's tokens and its end, from the stored logits alone."""
-    [ids], [labels] = model.source_tokens([source]), model.target_tokens([target])
-    whole = np.array([[BEGIN, *labels, END]], "int32")
-    logits = model.models.training.inference([np.array([ids], "int32"), whole])
-    logits = keras.ops.convert_to_numpy(logits)[0].astype("float64")
-    logits -= logits.max(axis=-1, keepdims=True)
-    normal = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-    return np.array([normal[place, token] for place, token in enumerate([*labels, END])])
+def log_p(logits, targets):
+    """Log-probabilities of each target's tokens and its end: a loop over logits."""
+    found = []
+    for of_row, row in zip(logits.astype("float64"), targets):
+        said = []
+        for of_place, token in zip(of_row, row[1:]):
+            if token:
+                peak = of_place.max()
+                said.append(of_place[token] - peak - math.log(np.exp(of_place - peak).sum()))
+        found.append(np.array(said))
+    return found
 
 
 @pytest.mark.parametrize("rows", [1, 7, 64])
-def test_perplexity_is_the_loop_over_the_logits(trained, dev, rows, monkeypatch):
+def test_perplexity_is_the_loop_over_the_logits(trained, dev, rows, logits):
     """Exact for any batch size, short last batches included."""
-    found = [log_p(trained, source, target) for source, target in zip(dev.sources, dev.targets)]
-    expected = math.exp(-np.concatenate(found).mean())
+    expected = math.exp(-np.concatenate(log_p(*logits)).mean())
     training = dataclasses.replace(trained.settings.training, tokens=8 * rows)
     settings = dataclasses.replace(trained.settings, training=training)
-    again = dataclasses.replace(trained, settings=settings)
+    again = dataclasses.replace(trained, settings=settings)  # the same network
     assert again.rows(dev).batches(8 * rows).shapes[0][0] <= rows
     assert again.teacher_forced(again.rows(dev))["ppl"] == pytest.approx(expected, rel=1e-6)
 
 
-def test_scores_are_the_loop_over_the_logits(trained, dev):
+def test_scores_are_the_loop_over_the_logits(trained, dev, logits):
     """Sums of log-probabilities, in the order of the pairs."""
     found = trained.score(dev.sources, dev.targets)
-    expected = [log_p(trained, s, t).sum() for s, t in zip(dev.sources, dev.targets)]
+    expected = [row.sum() for row in log_p(*logits)]
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
@@ -64,11 +66,12 @@ def test_predictions_have_tokens_and_attention(trained):
     assert " ".join(best.tokens) == best.text
     assert best.attention.shape == (len(best.tokens), 3)
     np.testing.assert_allclose(best.attention.sum(axis=1), 1, rtol=1e-4)
-    assert best.score == pytest.approx(
-        log_p(trained, "abc", best.text).sum() / ((5 + len(best.tokens) + 1) / 6) ** 0.6, rel=1e-4
-    )
+    [score] = trained.score(["abc"], [best.text])
+    penalty = ((5 + len(best.tokens) + 1) / 6) ** 0.6
+    assert best.score == pytest.approx(score / penalty, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_prefixes_and_allowed_outputs(trained):
     """Outputs begin as they must, or are one of those given."""
     texts = [best.text for [best] in trained.predict(["abc", "d"], GREEDY, prefixes=["D D", "A"])]
@@ -103,26 +106,10 @@ def test_long_pairs_are_counted(trained):
     )
 
 
-def test_what_is_saved_is_loaded(trained, dev, tmp_path):
-    """The same outputs, scores and figures; the other checkpoints can be asked for."""
-    trained.save(tmp_path / "m")
-    found = Seq2Seq.load(tmp_path / "m")
-    assert found.texts(dev.sources) == trained.texts(dev.sources)
-    np.testing.assert_array_equal(
-        found.score(dev.sources, dev.targets), trained.score(dev.sources, dev.targets)
-    )
-    assert (found.settings, found.history, found.metrics) == (
-        trained.settings,
-        trained.history,
-        trained.metrics,
-    )
-    for name, weights in trained.checkpoints.items():
-        other = Seq2Seq.load(tmp_path / "m", checkpoint=name)
-        for one, two in zip(weights_of(other.models.training), weights, strict=True):
-            np.testing.assert_array_equal(one, two)
-    with pytest.raises(ll.ArgumentError, match="`checkpoint` must be one of"):
-        Seq2Seq.load(tmp_path / "m", checkpoint="first")
-    names = {path.name for path in (tmp_path / "m").iterdir()}
+def test_what_is_saved_is_loaded(trained, command, tmp_path):
+    """Weights, settings and figures; the other checkpoints can be asked for."""
+    folder = command[0] / "m"
+    names = {path.name for path in folder.iterdir()}
     assert names == {
         "losslayer-manifest.json",
         "spec.json",
@@ -136,33 +123,46 @@ def test_what_is_saved_is_loaded(trained, dev, tmp_path):
         "history.json",
         "curves.png",
     }
-
-
-def test_an_ensemble_has_the_mean_of_the_probabilities(trained, dev):
-    """Each token's probability is the mean of the models', also in the perplexity."""
-    other = dataclasses.replace(trained, models=trained.models)
-    last = Seq2SeqWith(trained, trained.checkpoints["last"], noise=0.3)
-    both = trained.together([last])
-    assert trained.together([other]).texts(dev.sources[:4], GREEDY) == trained.texts(
-        dev.sources[:4], GREEDY
+    trained.save(tmp_path / "m")
+    found = Seq2Seq.load(tmp_path / "m")
+    for one, two in zip(*(weights_of(m.models.training) for m in (found, trained)), strict=True):
+        np.testing.assert_array_equal(one, two)
+    for name in ("settings", "history", "metrics", "checkpoint"):
+        assert getattr(found, name) == getattr(trained, name)
+    assert found.source_tokens.digest() == trained.source_tokens.digest()
+    last, mean, best = (
+        weights_of(Seq2Seq.load(folder, name).models.training)
+        for name in ("last", "average", "best")
     )
-    tokens = []
-    for source, target in zip(dev.sources, dev.targets):
-        of_each = [log_p(model, source, target) for model in (trained, last)]
-        tokens.append(np.logaddexp(*of_each) - np.log(2))
-    expected = [row.sum() for row in tokens]
-    np.testing.assert_allclose(both.score(dev.sources, dev.targets), expected, rtol=1e-4)
-    figures = both.teacher_forced(both.rows(dev))
+    assert all(np.array_equal(a, b) for a, b in zip(best, weights_of(trained.models.training)))
+    assert not all(np.array_equal(a, b) for a, b in zip(last, mean))
+    with pytest.raises(ll.ArgumentError, match="`checkpoint` must be one of"):
+        Seq2Seq.load(folder, checkpoint="first")
+
+
+@pytest.mark.slow
+def test_an_ensemble_has_the_mean_of_the_probabilities(trained, dev, logits):
+    """Each token's probability is the mean of the models', also in the perplexity."""
+    assert trained.together([trained]).texts(dev.sources) == trained.texts(dev.sources)
+    other = like(trained, noise=0.3)
+    both = trained.together([other])
+    found = trained.rows(dev)
+    arrays = [pad(rows, 8) for rows in (found.sources, found.targets)]
+    others = keras.ops.convert_to_numpy(other.models.training.inference(arrays))
+    of_each = zip(log_p(*logits), log_p(others, logits[1]))
+    tokens = [np.logaddexp(one, two) - np.log(2) for one, two in of_each]
+    scores = both.score(dev.sources, dev.targets)
+    np.testing.assert_allclose(scores, [row.sum() for row in tokens], rtol=1e-4)
+    figures = both.teacher_forced(found)
     assert figures["ppl"] == pytest.approx(math.exp(-np.concatenate(tokens).mean()), rel=1e-5)
 
 
-def Seq2SeqWith(model, weights, noise=0.0):
-    """A model like another, with weights of its own."""
-    from losslayer.seq2seq.training import new_models
-
+def like(model, noise=0.0):
+    """A model like another, with other weights."""
     source, target = model.source_tokens, model.target_tokens
     made = Seq2Seq(new_models(model.settings, source, target), source, target, model.settings)
     rng = np.random.default_rng(0)
+    weights = weights_of(model.models.training)
     noisy = [(w + noise * rng.normal(size=w.shape)).astype(w.dtype) for w in weights]
     set_weights(made.models.training, noisy if noise else weights)
     return made
@@ -170,7 +170,7 @@ def Seq2SeqWith(model, weights, noise=0.0):
 
 def test_the_average_of_models(trained):
     """Each weight is the mean; models with other tokens are refused."""
-    others = [Seq2SeqWith(trained, trained.checkpoints["last"], noise) for noise in (0, 0.5)]
+    others = [like(trained, noise) for noise in (0, 0.5)]
     expected = [
         np.mean(pair, axis=0) for pair in zip(*(weights_of(m.models.training) for m in others))
     ]
@@ -186,8 +186,7 @@ def test_the_average_of_models(trained):
         trained.together([stranger])
 
 
-def test_the_model_passes_its_own_check(trained, dev, lines):
-    """At the end of the training, and when asked; a damaged one is told."""
-    assert trained.metrics["self_check"]["rows"] == 30
-    assert any(line.startswith("self-check over 30 pairs") for line in lines)
+@pytest.mark.slow
+def test_the_model_passes_its_own_check(trained, dev):
+    """When it is asked; at the end of a training `test_training.py` has it."""
     assert trained.check(dev, rows=5).rows == 5

@@ -58,8 +58,9 @@ def predict(
 
         losslayer seq2seq predict --model runs/g2p "through" "though"
 
-    Without arguments they are asked for at a terminal, or read from a pipe or a file, one a line;
-    there is a line for each, and an empty one for an empty one:
+    Each is printed before its output, with a tab between. Without arguments they are asked for at
+    a terminal, or read from a pipe or a file, one a line; there is a line for each, and an empty
+    one for an empty one:
 
         losslayer seq2seq predict --model runs/g2p --file words.txt > sounds.txt
 
@@ -84,7 +85,15 @@ def predict(
         for text, found in zip(chunk, _of_all(used, chunk, chosen, prefix, only)):
             number += 1
             blank += not found
-            _show(number, text, found, n_best, as_json)
+            if as_json:
+                outputs = [{"text": output.text, "score": output.score} for output in found]
+                print(json.dumps({"source": text, "outputs": outputs}, ensure_ascii=False))
+            elif n_best is not None:
+                for output in found:
+                    print(f"{number}\t{output.score:.4f}\t{output.text}")
+            else:
+                best = found[0].text if found else ""
+                print(f"{text}\t{best}" if sources else best)
         sys.stdout.flush()
     if blank:
         note(f"{blank:,} of {number:,} sources are blank, and so are their outputs")
@@ -108,19 +117,6 @@ def _of_all(
         for number, outputs in zip(full, predicted):
             found[number] = outputs
     return found
-
-
-def _show(
-    number: int, text: str, found: list[Prediction], n_best: int | None, as_json: bool
-) -> None:
-    if as_json:
-        outputs = [{"text": output.text, "score": output.score} for output in found]
-        print(json.dumps({"source": text, "outputs": outputs}, ensure_ascii=False))
-    elif n_best is None:
-        print(found[0].text if found else "")
-    else:
-        for output in found:
-            print(f"{number}\t{output.score:.4f}\t{output.text}")
 
 
 def score(
@@ -167,7 +163,8 @@ def attention(
         [[best, *_]] = used.predict([source], decoding(used, None, attention=True))
     assert best.attention is not None  # it was asked for
     title = f"{source} → {best.text}"
-    draw_attention(picture, best.attention, best.source_tokens, best.tokens, title)
+    with told():  # of letters that the font has not
+        draw_attention(picture, best.attention, best.source_tokens, best.tokens, title)
     if as_json:
         print(json.dumps({"source": source, "output": best.text, "picture": str(picture)}))
         return
