@@ -63,6 +63,11 @@ class Settings:
                 raise ll.ArgumentError(
                     f"Settings: `{name}` must be >= {least}. Received: {getattr(self, name)}."
                 )
+        for name in ("learning_rate", "clip"):
+            if not getattr(self, name) > 0:
+                raise ll.ArgumentError(
+                    f"Settings: `{name}` must be > 0. Received: {getattr(self, name)}."
+                )
         for name in ("dropout", "unknown"):
             if not 0 <= getattr(self, name) < 1:
                 raise ll.ArgumentError(
