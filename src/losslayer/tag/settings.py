@@ -10,7 +10,7 @@ LOSSES = ("crf", "token")
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a tagger; how the defaults were chosen is in docs/tag.md.
+    """Settings of a tagger; the defaults follow benchmarks/tagging.py, chosen on development data.
 
     Args:
         encoder: "bilstm" or "transformer".
