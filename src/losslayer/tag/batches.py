@@ -19,7 +19,7 @@ class Batches(TokenBatches):
         vocabulary: What has a number.
         sentences: None without a token; all with tags, or none.
         tokens: Tokens of a batch, padding included.
-        **arguments: `bounds`, `seed` and others of `TokenBatches`.
+        **arguments: `seed` and others of `TokenBatches`.
     """
 
     def __init__(

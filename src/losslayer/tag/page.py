@@ -17,7 +17,8 @@ STYLE = """
 body { font: 17px/2.3 system-ui, "Noto Sans CJK SC", "Noto Sans", sans-serif; color: #111;
        background: #fff; max-width: 60em; margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 20px; } p { margin: .7em 0; } .n { color: #666; font-size: 12px; }
-mark { padding: .15em .3em; margin: 0 1px; border-radius: .3em; color: inherit; }
+mark { display: inline-block; max-width: 100%; line-height: 1.5; padding: 0 .3em; margin: 0 1px;
+       border-radius: .3em; color: inherit; }
 mark small { font-size: 10px; margin-left: .4em; color: #333; }
 mark.wrong { outline: 2px solid #b3261e; }
 .true { border-left: 3px solid #666; padding-left: .6em; margin-left: 1.5em; }
