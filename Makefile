@@ -2,6 +2,8 @@
 #
 #   make demo                       train the FAQ matcher on BANKING77, look at it, ask it
 #   make serve                      a page to ask it on, once make demo has trained it
+#   make demo-seq2seq               from spelling to sounds: train, measure, predict, a picture
+#   make demo-tag                   Chinese text cut into words: train, measure, predict, a page
 #   make test                       the tests, on JAX
 #   make test BACKEND=torch         the same tests on another engine: torch, tensorflow
 #   make lint                       formatting, lints, types
@@ -25,8 +27,10 @@ OLDEST := $(shell sed -n 's/.*"keras>=\([0-9.]*\)".*/\1.0/p' pyproject.toml)
 # Neither Keras nor an engine is imported there: on one engine they show all that they can.
 WITHOUT := $(if $(filter jax,$(BACKEND)),,--ignore=tests/serve)
 DEMO := runs/banking77
+SOUNDS := runs/cmudict
+WORDS := runs/chinese-words
 
-.PHONY: demo serve test lint slow test-wheel setup-all clean
+.PHONY: demo serve demo-seq2seq demo-tag test lint slow test-wheel setup-all clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -51,6 +55,22 @@ serve: .venv/ready-jax .venv/ready-tensorflow
 	test -f $(DEMO)/model/question.onnx || \
 	  KERAS_BACKEND=jax .venv/bin/losslayer faq export --model $(DEMO)
 	.venv/bin/losslayer faq serve --model $(DEMO)
+
+demo-seq2seq: .venv/ready-jax
+	KERAS_BACKEND=jax .venv/bin/losslayer seq2seq train data/cmudict/demo.toml --out $(SOUNDS) --overwrite
+	KERAS_BACKEND=jax .venv/bin/losslayer seq2seq evaluate data/cmudict/test.tsv --model $(SOUNDS)
+	KERAS_BACKEND=jax .venv/bin/losslayer seq2seq predict --model $(SOUNDS) \
+	  losslayer philharmonic knighthood queueing
+	KERAS_BACKEND=jax .venv/bin/losslayer seq2seq attention philharmonic --model $(SOUNDS) \
+	  --out $(SOUNDS)-attention.png
+
+demo-tag: .venv/ready-jax
+	KERAS_BACKEND=jax .venv/bin/losslayer tag train data/ud_chinese_cws/train.txt \
+	  --dev data/ud_chinese_cws/dev.txt --format lines --epochs 6 --out $(WORDS) --overwrite
+	KERAS_BACKEND=jax .venv/bin/losslayer tag evaluate data/ud_chinese_cws/test.txt \
+	  --model $(WORDS) --html $(WORDS)-test.html
+	printf '我们喜欢北京的天气\n他在上海研究人工智能\n' | \
+	  KERAS_BACKEND=jax .venv/bin/losslayer tag predict --model $(WORDS)
 
 test: .venv/ready-$(BACKEND)
 	KERAS_BACKEND=$(BACKEND) .venv/bin/python $(PYTEST) -m "not slow" $(TWO) --durations=5 $(WITHOUT)
