@@ -232,7 +232,8 @@ def test_it_goes_on_where_it_was(small, tmp_path):
     assert first.interrupted
     assert len(first.history["nll"]) < 4
     again = Tagger.train(*data, settings, resume=tmp_path / "state")
-    assert again.history == whole.history
+    for name, values in whole.history.items():  # on PyTorch last bits differ from run to run
+        assert again.history[name] == pytest.approx(values, rel=1e-5)
     assert again.predict(sentences(20, 3)) == whole.predict(sentences(20, 3))
     with pytest.raises(ll.ResumeError, match="train"):
         Tagger.train(sentences(50, 7), data[1], settings, resume=tmp_path / "state")
