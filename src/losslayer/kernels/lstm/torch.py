@@ -15,7 +15,7 @@ def lstm(inputs, kernel, recurrent_kernel, bias, mask, hidden, carry, *, sequenc
     weights = [kernel.T, recurrent_kernel.T, bias, torch.zeros_like(bias)]
     # Whether there are biases, layers, dropout, training, both directions.
     settings = True, 1, 0.0, torch.is_grad_enabled(), False
-    if mask is None:
+    if mask is None or mask.all():
         states = hidden[None], carry[None]
         outputs, new_hidden, new_carry = torch.lstm(inputs, states, weights, *settings, True)
         return (outputs if sequences else None), new_hidden[0], new_carry[0]
