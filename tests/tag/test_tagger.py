@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 
+import keras
 import numpy as np
 import pytest
 
@@ -232,10 +233,12 @@ def test_it_goes_on_where_it_was(small, tmp_path):
     assert first.interrupted
     assert len(first.history["nll"]) < 4
     again = Tagger.train(*data, settings, resume=tmp_path / "state")
-    for name, values in whole.history.items():  # on PyTorch last bits differ from run to run
-        assert again.history[name] == pytest.approx(values, rel=1e-5)
+    # On PyTorch with several threads the last bits of a sum differ from run to run.
+    exact = {} if keras.backend.backend() == "torch" else {"rel": 0, "abs": 0}
+    for name, values in whole.history.items():
+        assert again.history[name] == pytest.approx(values, **exact)
     assert again.predict(sentences(20, 3)) == whole.predict(sentences(20, 3))
-    with pytest.raises(ll.ResumeError, match="train"):
+    with pytest.raises(ll.ResumeError, match="Received: another one"):
         Tagger.train(sentences(50, 7), data[1], settings, resume=tmp_path / "state")
 
 
