@@ -9,6 +9,6 @@ from typing import Any
 import keras
 
 lstm: Any = None
-# A loop of our own is no faster on TensorFlow, and its ONNX export knows the one of Keras.
+# Not there: the export to ONNX goes through TensorFlow, and knows the loop of Keras.
 if keras.backend.backend() != "tensorflow":
     lstm = importlib.import_module(f"{__name__}.{keras.backend.backend()}").lstm

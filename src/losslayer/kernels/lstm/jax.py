@@ -12,12 +12,11 @@ def lstm(inputs, kernel, recurrent_kernel, bias, mask, hidden, carry, *, sequenc
 
     In the loops is only what waits for another step: one product of each step, on the way there
     and on the way back. What the inputs bring is one product before them. The loop back gives the
-    slopes by the gates of all steps, and all other slopes are one product each behind it: summed
-    up in the loop, as differentiating it would, those by the recurrent kernel took as long as all
-    the rest.
+    slopes by the gates of all steps, and all other slopes are one product each behind it;
+    differentiating the loop would sum those by the recurrent kernel up in it.
     """
     batch, time, dim = inputs.shape
-    # Two axes, here and below: with three, the slope by the kernel takes half as long again.
+    # Two axes, here and below: with three, the slope by a kernel takes a third longer.
     gates = jnp.swapaxes(inputs, 0, 1).reshape(time * batch, dim) @ kernel
     gates = gates.reshape(time, batch, -1)
     bias = jnp.zeros_like(gates[0, 0]) if bias is None else bias
