@@ -107,9 +107,10 @@ def test_long_titles_have_few_lengths(small):
     triplets = Triplets([[7]] * 200, np.arange(200), titles, settings)
     batches = [triplets[number][0] for number in range(len(triplets))]
     assert {"wrong", "wrong_text"} & set(batches[0]) == set()
-    times = {batch["right"].shape[1] for batch in batches}
-    assert max(times) == 100 + 8 * (keras.config.backend() == "tensorflow" and 108 in times)
-    assert 2 <= len(times - {108}) <= 4
+    # The first may be padded more, as below.
+    times = {batch["right"].shape[1] for batch in batches[1:]}
+    assert max(times) == 100
+    assert 2 <= len(times) <= 4
     read = sum(np.count_nonzero(batch["right"]) for batch in batches)
     rows = np.concatenate(triplets.batches)
     assert read == sum(min(len(titles[row]), 100) for row in rows)
