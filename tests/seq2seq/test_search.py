@@ -7,10 +7,12 @@ import pytest
 import losslayer as ll
 from losslayer.seq2seq.decoding import Decoder, DecodingSettings
 from losslayer.seq2seq.decoding.batches import batches, bucket
+from losslayer.seq2seq.decoding.search import search_step
 from losslayer.seq2seq.symbols import BEGIN, END, UNKNOWN
 from tests.seq2seq.conftest import (
     EACH_KIND,
     SOURCES,
+    VOCABULARY,
     compiles,
     decoder,
     every_output,
@@ -97,6 +99,25 @@ def test_a_search_ends_early_with_the_same_result(transformer, monkeypatch):
         [[alone]] = search.decode([source])
         assert alone.ids == hypothesis.ids
         assert alone.score == pytest.approx(hypothesis.score, rel=1e-5)
+
+
+def test_what_is_over_stays_as_it_is():
+    """A row that is done takes no further output, however likely, while others go on."""
+    search = {
+        "token": np.array([[4, 5]] * 2),
+        "score": np.array([[-0.1, -0.2]] * 2, "float32"),
+        "best": np.array([[-5.0, -6.0]] * 2, "float32"),
+        "ended": np.array([[3, 2]] * 2),
+        "count": np.array([2, 0]),
+        "done": np.array([True, False]),
+    }
+    search = {name: keras.ops.convert_to_tensor(value) for name, value in search.items()}
+    log_p = np.full((2, 2, VOCABULARY), -9.0, "float32")
+    log_p[:, :, END] = -0.5
+    settings = DecodingSettings(beam=2, length_penalty=0.0)
+    after, _ = search_step(search, keras.ops.convert_to_tensor(log_p), 2, 9, settings)
+    best = keras.ops.convert_to_numpy(after["best"])
+    np.testing.assert_allclose(best, [[-5, -6], [-0.6, -0.7]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["transformer", more("gru")])
