@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("LOSSLAYER_DATA", ROOT.parent / "shared" / "data")) / "insuranceqa_v2"
 LISTS = ("random500", "solr500")
 
-# Chosen on valid.
+# A first guess: no others have been compared yet. `--set` tries them, on valid.
 DEFAULTS = (
     "encoder=cnn",
     "negatives=in-batch",
