@@ -74,7 +74,7 @@ def test_comparison_is_the_plain_loop():
             for target in targets
         ]
 
-    first, second = noisy(0.3), noisy(0.1)
+    first, second = noisy(0.3), noisy(0.28)
     found = compare(first, second, targets, str.split, samples=40, seed=3)
     counts = np.random.default_rng(3).multinomial(30, np.full(30, 1 / 30), 40)
     differences = {"wer": [], "per": [], "bleu": []}
