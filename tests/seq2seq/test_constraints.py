@@ -40,7 +40,7 @@ ALLOWED = [[4, 5], [6], [5, 5, 4]]
         ({"allowed": ALLOWED, "prefixes": [[5]]}, {}, lambda ids: ids == [5, 5, 4]),
         more({}, {"shortest": 2}, lambda ids: len(ids) >= 2),
         more({}, {"no_repeat_ngram": 1}, lambda ids: len(set(ids)) == len(ids)),
-        more({}, {"must_not": (UNKNOWN, 4)}, lambda ids: 4 not in ids),
+        more({}, {"must_not": (UNKNOWN, 6)}, lambda ids: 6 not in ids),
         more({}, {"longest": 1}, lambda ids: len(ids) <= 1),
     ],
     ids=str,
