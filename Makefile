@@ -26,6 +26,8 @@ EXTRAS_torch := dev,peers
 OLDEST := $(shell sed -n 's/.*"keras>=\([0-9.]*\)".*/\1.0/p' pyproject.toml)
 # Neither Keras nor an engine is imported there: on one engine they show all that they can.
 WITHOUT := $(if $(filter jax,$(BACKEND)),,--ignore=tests/serve)
+# Their slow tests are further cases of what the others show on each engine: on the quickest one.
+APPLICATIONS := tests/seq2seq tests/tag
 DEMO := runs/banking77
 SOUNDS := runs/cmudict
 WORDS := runs/chinese-words
@@ -84,14 +86,14 @@ setup-all: .venv/ready-jax .venv/ready-torch .venv/ready-tensorflow
 
 # Sources of data of the other engines are only there once these are installed.
 slow: setup-all
-	KERAS_BACKEND=jax .venv/bin/python $(PYTEST) -m slow $(TWO)
+	KERAS_BACKEND=jax .venv/bin/python $(PYTEST) -m slow $(TWO) $(APPLICATIONS:%=--ignore=%)
 	KERAS_BACKEND=jax .venv/bin/python $(PYTEST) tests/core/test_sources.py
 	KERAS_BACKEND=tensorflow .venv/bin/python $(PYTEST) -m slow $(TWO) tests/callbacks/test_resume.py \
 	  "tests/callbacks/test_exact.py::test_every_step[two in one]" \
 	  "tests/callbacks/test_exact.py::test_every_step[tf.data with steps]" \
 	  tests/core/test_replicas.py tests/core/test_slices.py tests/losses
 	KERAS_BACKEND=torch .venv/bin/python $(PYTEST) -m slow $(TWO) tests/callbacks/test_resume.py tests/losses \
-	  tests/core/test_slices.py
+	  tests/core/test_slices.py $(APPLICATIONS)
 
 test-wheel: .venv/ready-jax
 	rm -rf dist .venv-wheel
@@ -100,7 +102,7 @@ test-wheel: .venv/ready-jax
 	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check \
 	  "$$(ls dist/*.whl)[jax,faq]" keras==$(OLDEST) pytest pytest-xdist
 	KERAS_BACKEND=jax .venv-wheel/bin/python -c "import keras; print('keras', keras.__version__)"
-	KERAS_BACKEND=jax .venv-wheel/bin/python $(PYTEST) -m "not slow" $(TWO) tests/losses tests/metrics \
+	KERAS_BACKEND=jax .venv-wheel/bin/python $(PYTEST) -m "not slow" $(TWO) tests/metrics tests/layers \
 	  tests/core/test_model.py tests/core/test_exact.py tests/core/test_files.py tests/core/test_sources.py
 
 clean:
