@@ -10,6 +10,7 @@ import pytest
 import tokenizers
 
 import losslayer as ll
+from losslayer import cli
 from losslayer.faq import Entry, Examples, Matcher, Settings, bert
 from losslayer.saving import WeightsError
 from losslayer.text import Tokenizer
@@ -33,7 +34,7 @@ def checkpoint(tmp_path_factory):
         num_hidden_layers=LAYERS,
         num_attention_heads=2,
         intermediate_size=12,
-        max_position_embeddings=20,
+        max_position_embeddings=64,
         initializer_range=0.5,
     )
     transformers.BertModel(config).save_pretrained(folder)
@@ -92,6 +93,22 @@ def test_trained_saved_and_read_without_the_checkpoint(checkpoint, tmp_path):
     assert again.settings.encoder == "bert"
 
 
+def test_the_command_line_takes_a_checkpoint(checkpoint, tmp_path, capsys):
+    """`train --encoder pretrained:PATH` trains it in its own way; a folder without one is told."""
+    table, out = tmp_path / "table.csv", tmp_path / "model"
+    table.write_text("question,entry\nwhere is my card,a\ntop up,b\nlost card,a\nby cheque,b\n")
+    line = ["faq", "train", str(table), "--out", str(out), "--epochs", "1", "--encoder"]
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*line, f"pretrained:{tmp_path}"])
+    assert ended.value.code == 2
+    assert "no checkpoint is there (it holds no config.json)" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*line, f"pretrained:{checkpoint}"])
+    assert ended.value.code == 0
+    settings = Matcher.load(out).settings
+    assert (settings.encoder, settings.epochs, settings.word_dropout) == ("bert", 1, 0.0)
+
+
 def test_long_texts_keep_their_end(checkpoint):
     """A text that is cut off still ends with the token that marks the end."""
     tokenizer = Tokenizer.pretrained(checkpoint / bert.TOKENIZER, 5)
@@ -130,8 +147,8 @@ def test_another_kind_of_network(checkpoint, tmp_path, change, said):
 
 
 def test_fewer_places_than_asked(checkpoint):
-    with pytest.raises(ll.ArgumentError, match="`longest` must be at most 20"):
-        bert.adopt(Settings(encoder=f"pretrained:{checkpoint}", longest=64))
+    with pytest.raises(ll.ArgumentError, match="`longest` must be at most 64"):
+        bert.adopt(Settings(encoder=f"pretrained:{checkpoint}", longest=65))
 
 
 def test_broken_weights(checkpoint, tmp_path):

@@ -10,6 +10,7 @@ import keras
 import typer
 
 import losslayer as ll
+from losslayer.faq import bert
 from losslayer.faq.audit import audit
 from losslayer.faq.commands.shared import note as _note
 from losslayer.faq.encoders import encoder_of
@@ -55,11 +56,20 @@ def train(
         int, typer.Option(min=1, help="With either: epochs without a better one before the end.")
     ] = Settings.patience,
     out: Annotated[Path, typer.Option(help="Folder to write the model to.")] = DEFAULT,
-    epochs: Annotated[int, typer.Option(min=1, help="Times each question is seen.")] = (
-        Settings.epochs
-    ),
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=f"Times each question is seen; default: {Settings.epochs}, or "
+            f"{bert.FINE_TUNING['epochs']} of a checkpoint.",
+        ),
+    ] = None,
     encoder: Annotated[
-        str, typer.Option(help="lstm, bilstm-maxpool, cnn or transformer.")
+        str,
+        typer.Option(
+            help="lstm, bilstm-maxpool, cnn, transformer, or pretrained:PATH, the folder of a "
+            "BERT's checkpoint."
+        ),
     ] = Settings.encoder,
     objective: Annotated[
         str, typer.Option(help="in-batch, triplet, or both.")
@@ -113,18 +123,19 @@ def train(
     goes_on = any(state.glob(STATES))
     if (out / MARKER).exists() and not overwrite and not goes_on:
         raise FolderError(f"{out}: holds a model already. Add --overwrite to replace it")
+    suited = bert.FINE_TUNING if encoder.startswith("pretrained:") else {}
     settings = Settings(
+        **{**suited, **({} if epochs is None else {"epochs": epochs})},
         encoder=encoder,
         objective=objective,
         negatives=negatives,
         batch_size=batch_size,
         microbatch_size=microbatch_size,
-        epochs=epochs,
         hold_out=hold_out,
         patience=patience,
         seed=seed,
     )
-    encoder_of(settings)  # a name that there isn't is told before anything is read
+    encoder_of(bert.adopt(settings)[1])  # a name that there isn't is told before anything is read
     if answer and title:
         raise ll.ArgumentError(
             "train: `--title` must be left out beside `--answer`: a question is its entry's title. "
