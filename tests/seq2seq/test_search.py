@@ -104,11 +104,11 @@ def test_a_search_ends_early_with_the_same_result(transformer, monkeypatch):
 def test_what_is_over_stays_as_it_is():
     """A row that is done takes no further output, however likely, while others go on."""
     search = {
-        "token": np.array([[4, 5]] * 2),
+        "token": np.array([[4, 5]] * 2, "int32"),
         "score": np.array([[-0.1, -0.2]] * 2, "float32"),
         "best": np.array([[-5.0, -6.0]] * 2, "float32"),
-        "ended": np.array([[3, 2]] * 2),
-        "count": np.array([2, 0]),
+        "ended": np.array([[3, 2]] * 2, "int32"),
+        "count": np.array([2, 0], "int32"),
         "done": np.array([True, False]),
     }
     search = {name: keras.ops.convert_to_tensor(value) for name, value in search.items()}
