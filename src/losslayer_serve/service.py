@@ -3,7 +3,7 @@
     run(searcher)                          # http://127.0.0.1:8000, for this machine only
     run(searcher, host="0.0.0.0", token="...")
 
-One process, one thread that searches (`worker.py`), one event loop for all else. Every request is
+One process, two threads that search (`worker.py`), one event loop for all else. Every request is
 bounded in size and time before it costs anything (`limits.py`, `connection.py`), and checked as a
 whole (`guard.py`, `question.py`).
 """
@@ -140,7 +140,7 @@ class _Service:
         self.metrics = Metrics()
         self.live = Live(searcher, watch)
         self.worker = Worker(
-            self.live.ask, limits.batch, limits.waiting, self.metrics.batches.observe
+            self.live.ask, limits.batch, limits.waiting, observe=self.metrics.batches.observe
         )
         self.metrics.watch(self.worker, self.live)
         self.document = document(limits, metadata.version("losslayer"), token is not None)

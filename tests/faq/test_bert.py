@@ -1,12 +1,14 @@
-"""A pretrained BERT as the encoder: the same vectors as Hugging Face's, tuned and saved."""
+"""A pretrained BERT as the encoder: the vectors of the paper's formulas, tuned and saved."""
 
 import dataclasses
 import json
+import math
 import shutil
 
 import keras
 import numpy as np
 import pytest
+import safetensors.numpy
 import tokenizers
 
 import losslayer as ll
@@ -16,28 +18,57 @@ from losslayer.saving import WeightsError
 from losslayer.text import Tokenizer
 
 WORDS = ["my", "card", "is", "lost", "where", "can", "i", "find", "it", "top", "up", "by", "cheque"]
+KINDS = ("word", "position", "token_type")
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-LAYERS, DIM = 2, 8
+LAYERS, HEADS, DIM, WIDE, PLACES, EPSILON = 2, 2, 8, 12, 64, 1e-12
+TOKENS = np.array([[2, 5, 6, 7, 3], [2, 9, 3, 0, 0], [2, 4, 4, 3, 0]], "int32")
 SETTINGS = Settings(epochs=1, batch_size=4, longest=16, word_dropout=0.0)
+
+
+def random_weights():
+    """The arrays of a BERT as Hugging Face's library names them; a kernel is `(output, input)`."""
+    rng = np.random.default_rng(0)
+
+    def linear(name, rows, columns):
+        return {f"{name}.weight": (rows, columns), f"{name}.bias": (rows,)}
+
+    def norm(name):
+        return {f"{name}.weight": (DIM,), f"{name}.bias": (DIM,)}
+
+    shapes = {
+        "embeddings.word_embeddings.weight": (len(SPECIAL + WORDS), DIM),
+        "embeddings.position_embeddings.weight": (PLACES, DIM),
+        "embeddings.token_type_embeddings.weight": (2, DIM),
+        **norm("embeddings.LayerNorm"),
+        **linear("pooler.dense", DIM, DIM),
+    }
+    for number in range(LAYERS):
+        layer = f"encoder.layer.{number}"
+        for part in ("self.query", "self.key", "self.value", "output.dense"):
+            shapes |= linear(f"{layer}.attention.{part}", DIM, DIM)
+        shapes |= norm(f"{layer}.attention.output.LayerNorm")
+        shapes |= linear(f"{layer}.intermediate.dense", WIDE, DIM)
+        shapes |= linear(f"{layer}.output.dense", DIM, WIDE) | norm(f"{layer}.output.LayerNorm")
+    return {name: rng.normal(0, 0.5, shape).astype("float32") for name, shape in shapes.items()}
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """A small BERT with random weights, written as Hugging Face's library writes it."""
+    """A small BERT with random weights, in the files of Hugging Face's library."""
     folder = tmp_path_factory.mktemp("checkpoint")
-    torch = pytest.importorskip("torch", reason="Hugging Face's BERT runs on it")
-    transformers = pytest.importorskip("transformers", reason="in the extra `peers`")
-    torch.manual_seed(0)
-    config = transformers.BertConfig(
-        vocab_size=len(SPECIAL + WORDS),
-        hidden_size=DIM,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=2,
-        intermediate_size=12,
-        max_position_embeddings=64,
-        initializer_range=0.5,
-    )
-    transformers.BertModel(config).save_pretrained(folder)
+    config = {
+        "model_type": "bert",
+        "vocab_size": len(SPECIAL + WORDS),
+        "hidden_size": DIM,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": HEADS,
+        "intermediate_size": WIDE,
+        "max_position_embeddings": PLACES,
+        "layer_norm_eps": EPSILON,
+        "hidden_act": "gelu",
+    }
+    (folder / bert.CONFIG).write_text(json.dumps(config))
+    safetensors.numpy.save_file(random_weights(), folder / bert.WEIGHTS, {"format": "pt"})
     vocabulary = {word: place for place, word in enumerate(SPECIAL + WORDS)}
     inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, "[UNK]"))
     inner.normalizer = tokenizers.normalizers.BertNormalizer()
@@ -50,6 +81,38 @@ def checkpoint(tmp_path_factory):
     return folder
 
 
+def vector(ids, weights):
+    """The mean over the tokens of one text, by the formulas of the paper, in float64."""
+    erf = np.vectorize(math.erf)
+
+    def linear(name, values):
+        return values @ weights[f"{name}.weight"].T.astype("float64") + weights[f"{name}.bias"]
+
+    def norm(name, values):
+        centred = values - values.mean(-1, keepdims=True)
+        deviation = np.sqrt((centred**2).mean(-1, keepdims=True) + EPSILON)
+        return centred / deviation * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+    words, places, types = (weights[f"embeddings.{kind}_embeddings.weight"] for kind in KINDS)
+    values = norm("embeddings.LayerNorm", words[ids] + places[: len(ids)] + types[0])
+    for number in range(LAYERS):
+        layer = f"encoder.layer.{number}"
+        query, key, value = (
+            np.split(linear(f"{layer}.attention.self.{part}", values), HEADS, axis=-1)
+            for part in ("query", "key", "value")
+        )
+        heads = []
+        for head in range(HEADS):
+            scores = np.exp(query[head] @ key[head].T / math.sqrt(DIM // HEADS))
+            heads.append(scores / scores.sum(-1, keepdims=True) @ value[head])
+        attended = linear(f"{layer}.attention.output.dense", np.concatenate(heads, -1))
+        values = norm(f"{layer}.attention.output.LayerNorm", values + attended)
+        wide = linear(f"{layer}.intermediate.dense", values)
+        wide = wide * (1 + erf(wide / math.sqrt(2))) / 2
+        values = norm(f"{layer}.output.LayerNorm", values + linear(f"{layer}.output.dense", wide))
+    return values.mean(0)
+
+
 def encoder_of(checkpoint):
     """Our network with the checkpoint's weights."""
     shape = bert.read_shape(checkpoint)
@@ -59,18 +122,23 @@ def encoder_of(checkpoint):
     return encoder
 
 
-def test_the_vectors_of_hugging_face(checkpoint):
+def test_the_vectors_against_numpy(checkpoint):
     """The mean over the tokens, for texts of several lengths in one batch."""
-    import torch
-    import transformers
+    expected = [vector(ids[ids > 0], random_weights()) for ids in TOKENS]
+    found = encoder_of(checkpoint).predict(TOKENS, verbose=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
-    tokens = np.array([[2, 5, 6, 7, 3], [2, 9, 3, 0, 0], [2, 4, 4, 3, 0]], "int32")
-    mask = torch.tensor(tokens > 0)
+
+def test_the_vectors_of_hugging_face(checkpoint):
+    """The library that wrote the format reads the same numbers out of it."""
+    torch = pytest.importorskip("torch", reason="Hugging Face's BERT runs on it")
+    transformers = pytest.importorskip("transformers", reason="in the extra `peers`")
+    mask = torch.tensor(TOKENS > 0)
     with torch.no_grad():
         model = transformers.BertModel.from_pretrained(checkpoint).eval()
-        states = model(torch.tensor(tokens).long(), attention_mask=mask).last_hidden_state.numpy()
-    expected = [row[: (ids > 0).sum()].mean(0) for row, ids in zip(states, tokens)]
-    found = encoder_of(checkpoint).predict(tokens, verbose=0)
+        states = model(torch.tensor(TOKENS).long(), attention_mask=mask).last_hidden_state.numpy()
+    expected = [row[: (ids > 0).sum()].mean(0) for row, ids in zip(states, TOKENS)]
+    found = encoder_of(checkpoint).predict(TOKENS, verbose=0)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from losslayer.faq.comparison import compare, randomisation_test
 from losslayer.faq.evaluation import Result
@@ -45,7 +46,6 @@ def test_all_signs_tried():
 @pytest.mark.parametrize(("better", "worse"), [(9, 2), (30, 14), (5, 5)])
 def test_accuracy_is_mcnemars(better, worse):
     """The exact binomial test of how many of the changed questions got better."""
-    stats = pytest.importorskip("scipy.stats")
     exact = stats.binomtest(better, better + worse).pvalue
     a = [2] * better + [1] * worse + [1] * 40
     b = [1] * better + [2] * worse + [1] * 40

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from losslayer.faq.evaluation import Found, Result
 from losslayer.faq.figures import (
@@ -64,7 +65,6 @@ def test_figures_of_no_questions_are_left_out():
 
 def test_bootstrap_is_scipys():
     """The same kind of interval from other draws: the ends differ by little of its width."""
-    stats = pytest.importorskip("scipy.stats")
     values = np.random.default_rng(1).exponential(size=(300, 2)) ** 2
     low, high = bootstrap(values, samples=20_000)
     for column in range(2):

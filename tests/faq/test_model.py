@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import losslayer as ll
-from losslayer.faq.encoders import ENCODERS, masked_max
+from losslayer.faq.encoders import ENCODERS
 from losslayer.faq.model import build
+from losslayer.faq.pooling import masked_max
 
 TOKENS = np.array([[5, 6, 7, 0], [8, 9, 0, 0], [3, 3, 3, 3]], "int32")
 

@@ -5,8 +5,8 @@ import numpy as np
 from keras import layers, ops
 
 from losslayer.faq import Settings
-from losslayer.faq.encoders import masked_max
 from losslayer.faq.model import build
+from losslayer.faq.pooling import masked_max
 
 
 def faq(spec):

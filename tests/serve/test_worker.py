@@ -1,6 +1,7 @@
 """Questions that wait, taken together."""
 
 import asyncio
+import threading
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def test_only_the_same_number_of_hits_is_searched_for_together():
         return [[f"{text}{top}"] for text in texts]
 
     async def main():
-        worker = Worker(ask, batch=3, waiting=100)
+        worker = Worker(ask, batch=3, waiting=100, threads=1)
         asked = [(["a"], 1), (["b", "c"], 1), (["d"], 1), (["e"], 2), (["f"], 1), (list("ghij"), 1)]
         found = [asyncio.create_task(worker.ask(*each)) for each in asked]
         await asyncio.sleep(0)
@@ -31,6 +32,29 @@ def test_only_the_same_number_of_hits_is_searched_for_together():
 
     asyncio.run(main())
     assert calls == [(list("abc"), 1), (["d"], 1), (["e"], 2), (["f"], 1), (list("ghij"), 1)]
+
+
+def test_two_searches_at_a_time():
+    """Each of the first two waits for the other; a third begins when one has ended."""
+    both, running, most = threading.Barrier(2, timeout=30), [], []
+
+    def ask(texts, top):
+        running.append(texts)
+        if top < 3:
+            both.wait()
+        most.append(len(running))
+        running.remove(texts)
+        return [[] for _ in texts]
+
+    async def main():
+        worker = Worker(ask, batch=3, waiting=100, threads=2)
+        task = asyncio.create_task(worker.run())
+        await asyncio.gather(*(worker.ask([f"{top}"], top) for top in (1, 2, 3)))
+        task.cancel()
+
+    asyncio.run(main())
+    assert len(most) == 3
+    assert max(most) == 2
 
 
 def test_too_few_results_are_an_error():

@@ -1,18 +1,16 @@
 """The second concept: a model that owns its objective."""
 
 import contextlib
-import contextvars
 import functools
 import inspect
 import typing
-from dataclasses import dataclass
 
 import keras
 from keras import ops
 
 from losslayer import backend
 from losslayer.core import check as checks
-from losslayer.core import devices, feed, files, fitting, graph, rows
+from losslayer.core import devices, feed, files, fitting, graph, rows, steps
 from losslayer.core.errors import (
     ArgumentTypeError,
     DataError,
@@ -26,18 +24,6 @@ from losslayer.core.reach import unreached
 from losslayer.core.reduction import mean, sum_dtype, total_and_weight
 from losslayer.core.slices import Slices
 from losslayer.core.weighting import LossWeights, Weighting
-
-# The step that is running, in this thread: TensorFlow runs those of several replicas in turns.
-_running: contextvars.ContextVar = contextvars.ContextVar("running", default=None)
-
-
-@dataclass
-class Step:
-    """A step that is running: of which model, for "fit" or "evaluate"."""
-
-    model: keras.Model
-    stage: str
-    excluded: frozenset = frozenset()  # ids of variables that it must not touch
 
 
 @keras.saving.register_keras_serializable(package="losslayer")
@@ -241,9 +227,8 @@ class Model(keras.Model):
         if self._trained_ids is None:
             layers = self._objective.trained_layers()
             self._trained_ids = frozenset(id(v) for layer in layers for v in layer.variables)
-        step = _running.get()
-        excluded = step.excluded if step is not None and step.model is self else frozenset()
-        ids = self._trained_ids - excluded
+        step = steps.running(self)
+        ids = self._trained_ids - step.excluded if step else self._trained_ids
         return [v for v in variables if id(v) in ids]
 
     # The weights of the losses
@@ -485,7 +470,7 @@ class Model(keras.Model):
     def train_step(self, *state_and_data):
         """One step of `fit`; JAX passes the state before the data."""
         *state, data = state_and_data
-        with self._running("fit") as step:
+        with steps.run(self, "fit") as step:
             batch = self._batch("fit", data)
             if self._unreached is None:
                 # All at once, or each weight before the cut would seem to reach each loss.
@@ -498,12 +483,12 @@ class Model(keras.Model):
             result = super().train_step(*state, batch)
         # Weights that no loss reaches must not move. PyTorch and TensorFlow leave them out of the
         # step; JAX's state has all weights, so there they are given their old values again.
-        return self._undo(result, *state) if state else result
+        return steps.kept(self, self._unreached, result, *state) if state else result
 
     def test_step(self, *state_and_data):
         """One step of `evaluate`; JAX passes the state before the data."""
         *state, data = state_and_data
-        with self._running("evaluate"):
+        with steps.run(self, "evaluate"):
             return super().test_step(*state, self._batch("evaluate", data))
 
     def _batch(self, stage, data):
@@ -515,46 +500,15 @@ class Model(keras.Model):
 
     def make_train_function(self, force=False):
         """As in Keras; a step that fails leaves the weights as they were."""
-        self._make("train_function", super().make_train_function, force, self._only_logged)
+        steps.make(self, "train_function", super().make_train_function, force)
 
     def make_test_function(self, force=False):
         """As in Keras; a step that fails leaves the weights as they were."""
-        self._make("test_function", super().make_test_function, force)
+        steps.make(self, "test_function", super().make_test_function, force)
 
     def make_predict_function(self, force=False):
         """As in Keras; a step that fails leaves the weights as they were."""
-        self._make("predict_function", super().make_predict_function, force)
-
-    def _only_logged(self, result):
-        """What a training step returned, without the weights that are not reported."""
-        logs = result[0] if isinstance(result, tuple) else result  # on JAX with the state
-        for term in self._objective.losses:
-            if not term.weight.is_logged:
-                logs.pop(term.weight_name, None)
-        return result
-
-    def _make(self, name, make, force, after=lambda result: result):
-        old = getattr(self, name)
-        make(force)
-
-        def state():
-            """The variables in the order in which JAX passes them to this kind of step."""
-            groups = [self.trainable_variables, self.non_trainable_variables]
-            if name == "train_function":
-                groups.append(self.optimizer.variables)
-            return [*groups, self.metrics_variables]
-
-        made = getattr(self, name)
-        if made is old:
-            return
-
-        def step(*args):
-            *given, batches = args
-            if self._inspection is not None:  # predict needs no compile
-                batches = self._inspection.looked_at(name, batches, self, *given)
-            return after(made(*given, batches))
-
-        setattr(self, name, backend.guarded(step, state, DataError))
+        steps.make(self, "predict_function", super().make_predict_function, force)
 
     @contextlib.contextmanager
     def _looping(self, stage):
@@ -564,26 +518,11 @@ class Model(keras.Model):
         finally:
             self._loop = before
 
-    @contextlib.contextmanager
-    def _running(self, stage):
-        token = _running.set(Step(self, stage))
-        try:
-            yield _running.get()
-        finally:
-            _running.reset(token)
-
     @property
     def _stage(self):
         """While a step is running "fit" or "evaluate", else None."""
-        step = _running.get()
-        return step.stage if step is not None and step.model is self else None
-
-    def _undo(self, result, state):
-        """Give variables that no loss reaches their old values: weight decay moved them."""
-        logs, (trainable, *rest) = result
-        pairs = zip(self.trainable_variables, state[0], trainable)
-        kept = [old if id(v) in self._unreached else new for v, old, new in pairs]
-        return logs, (kept, *rest)
+        step = steps.running(self)
+        return step and step.stage
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Sum of the named losses, regularisers and the rest; updates their metrics."""

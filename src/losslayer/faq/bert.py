@@ -19,6 +19,7 @@ import safetensors.numpy
 from keras import layers, ops
 
 import losslayer as ll
+from losslayer.faq.pooling import masked_mean
 from losslayer.faq.settings import Settings
 from losslayer.saving import WeightsError
 
@@ -128,9 +129,7 @@ def bert(vocabulary_size: int, settings: Settings) -> keras.Model:
         wide = dense(shape["feedforward"], f"wide_of_{block}", activation="gelu")(values)
         narrow = dense(dim, f"narrow_of_{block}")(wide)
         values = normed(values + next(dropout)(narrow), f"normed_of_{block}")
-    counted = ops.expand_dims(ops.cast(mask, values.dtype), -1)
-    mean = ops.sum(values * counted, axis=1) / ops.maximum(ops.sum(counted, axis=1), 1)
-    return keras.Model(tokens, mean, name="bert")
+    return keras.Model(tokens, masked_mean(values, mask), name="bert")
 
 
 def read_checkpoint(path: str | PathLike[str], encoder: keras.Model) -> None:
