@@ -19,6 +19,7 @@ from losslayer.seq2seq.model import build
 from losslayer.seq2seq.settings import CHECKPOINTS, Settings
 from losslayer.seq2seq.tokens import Tokens
 from losslayer_serve.errors import FolderError
+from losslayer_serve.files import read_json, write_json
 from losslayer_serve.folder import (
     MANIFEST,
     SPEC,
@@ -63,8 +64,8 @@ def save(model: "Seq2Seq", path: str | PathLike[str]) -> None:
             model.source_tokens.save(folder / f"source_{TOKENIZER}")
             model.target_tokens.save(folder / f"target_{TOKENIZER}")
         write_config(folder / CONFIG, model.settings)
-        _write_json(folder / METRICS, model.metrics)
-        _write_json(folder / HISTORY, model.history)
+        write_json(folder / METRICS, model.metrics)
+        write_json(folder / HISTORY, model.history)
         if model.history:
             from losslayer.seq2seq.pictures import draw_curves  # only who trains draws
 
@@ -100,8 +101,8 @@ def load(path: str | PathLike[str], checkpoint: str | None = None) -> dict[str, 
         "source_tokens": source,
         "target_tokens": target,
         "settings": settings,
-        "history": _read_json(folder, HISTORY),
-        "metrics": _read_json(folder, METRICS),
+        "history": read_json(folder.file(HISTORY)),
+        "metrics": read_json(folder.file(METRICS)),
         "checkpoint": chosen,
     }
 
@@ -138,12 +139,3 @@ def _tokens(folder: ModelFolder, name: str, kind: str) -> Tokens:
 
 def _weights(checkpoint: str) -> str:
     return f"{checkpoint}.safetensors"
-
-
-def _read_json(folder: ModelFolder, name: str) -> Any:
-    return json.loads(folder.file(name).read_text(encoding="utf-8"))
-
-
-def _write_json(path: Path, content: Any) -> None:
-    text = json.dumps(content, ensure_ascii=False, indent=1)
-    path.write_text(text + "\n", encoding="utf-8")

@@ -8,10 +8,11 @@ import typer
 
 from losslayer.faq import search
 from losslayer.faq.asked import read_asked
-from losslayer.faq.commands.shared import ENTRY, check_free, note, write_whole
+from losslayer.faq.commands.shared import ENTRY, check_free, note
 from losslayer.faq.evaluation import Result, evaluate, results_text
 from losslayer.faq.figures import Figure, by, calibration, figures, shown
 from losslayer.faq.report import report_text
+from losslayer_serve.files import write_whole
 from losslayer_serve.saved import DEFAULT
 from losslayer_serve.searcher import Searcher
 
