@@ -1,16 +1,19 @@
 """What the commands share."""
 
-import sys
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from losslayer_serve.errors import FolderError
 
-ENTRY = "Column with the entries' ids, empty where none answers; default: entry, or else id."
-
-
-def note(line: str) -> None:
-    """Progress goes to standard error, so that what a command prints can be piped."""
-    print(line, file=sys.stderr, flush=True)
+Question = Annotated[str, typer.Option(help="Column with the questions.")]
+Entry = Annotated[
+    str | None,
+    typer.Option(
+        help="Column with the entries' ids, empty where none answers; default: entry, or else id."
+    ),
+]
 
 
 def check_free(path: Path | None, overwrite: bool) -> None:
