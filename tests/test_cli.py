@@ -163,7 +163,7 @@ def test_ask_is_interactive_at_a_terminal(model, capsys, monkeypatch):
         (TRAIN, ["--encoder", "rnn"], "Settings: `encoder` must be one of ('lstm', 'bilstm"),
         (TRAIN, ["--objective", "all"], "Settings: `objective` must be one of ('triplet', "),
         (TRAIN, ["--negatives", "hard"], "Settings: `negatives` must be one of ('in-batch', "),
-        (TRAIN, ["--hold-out", "1"], "Settings: `hold_out` must be a share in [0, 1)"),
+        (TRAIN, ["--hold-out", "1"], "Settings: `hold_out` must be a number >= 0 and < 1"),
         (TRAIN, ["--dev", "data.csv", "--hold-out", "0.1"], "train: `--hold-out` must be left out"),
         (TRAIN, ["--dev", "other.csv"], "other.csv:2: column `entry`: no training question has"),
         (TRAIN, ["--out", "."], ".: must have a name of its own"),

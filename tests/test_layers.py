@@ -16,7 +16,7 @@ LAYERS = [
     ["core"],
     ["layers", "losses", "metrics", "weighting", "callbacks"],
     ["testing", "inspect"],
-    ["text", "saving", "commands"],
+    ["options", "text", "saving", "commands"],
     ["faq", "seq2seq", "tag"],
     ["cli", "web"],
 ]

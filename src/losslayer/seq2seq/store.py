@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import losslayer as ll
+from losslayer import options
 from losslayer.saving import read_weights, write_weights
 from losslayer.seq2seq.config import settings_from, write_config
 from losslayer.seq2seq.evaluation import set_weights, weights_of
@@ -83,10 +83,7 @@ def load(path: str | PathLike[str], checkpoint: str | None = None) -> dict[str, 
     settings, sizes, kept = _spec(folder)
     models = build(settings.model, sizes["source"], sizes["target"])
     chosen = checkpoint or kept
-    if chosen not in CHECKPOINTS:
-        raise ll.ArgumentError(
-            f"load: `checkpoint` must be one of {CHECKPOINTS}. Received: checkpoint={chosen!r}."
-        )
+    options.choice("load", "checkpoint", chosen, CHECKPOINTS)
     read_weights(folder.file(WEIGHTS if chosen == kept else _weights(chosen)), models.training)
     data = settings.data
     if data.shared:

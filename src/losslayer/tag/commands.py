@@ -9,6 +9,7 @@ from typing import Annotated
 import keras
 import typer
 
+from losslayer import options
 from losslayer.commands.console import Json, Model, Out, Overwrite, note, status
 from losslayer.commands.place import Place
 from losslayer.tag.console import (
@@ -17,7 +18,6 @@ from losslayer.tag.console import (
     Page,
     Tag,
     Word,
-    check_choice,
     note_long,
     save_page,
 )
@@ -106,7 +106,7 @@ def train(
     other end.
     """
     started = time.perf_counter()
-    check_choice("--format", format, FORMATS)
+    options.choice("tag", "--format", format, FORMATS)
     place = Place(out, MANIFEST, overwrite)
     settings = Settings(
         encoder=encoder,
@@ -192,7 +192,7 @@ def evaluate(
     """
     tagger = Tagger.load(model)
     format = format or ("lines" if tagger.segments else "columns")
-    check_choice("--format", format, FORMATS)
+    options.choice("tag", "--format", format, FORMATS)
     if tagger.segments != (format != "columns"):
         learned = "to cut text into words" if tagger.segments else "the tags of words"
         raise FolderError(f"{model}: has learned {learned}; --format {format} doesn't fit")

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-import losslayer as ll
 from losslayer.commands.console import note
 from losslayer.tag.page import Marked, write_page
 from losslayer.tag.sentences import Sentence
@@ -20,12 +19,6 @@ Tag = Annotated[int, typer.Option(help="Column of the tags, from 0; -1 is the la
 Page = Annotated[
     Path | None, typer.Option(help=f"Write a page with marked chunks, of {ON_PAGE} sentences.")
 ]
-
-
-def check_choice(name: str, value: str, known: Sequence[str]) -> None:
-    """An error unless an option has one of its values."""
-    if value not in known:
-        raise ll.ArgumentError(f"tag: `{name}` must be one of {known}. Received: {value!r}.")
 
 
 def note_long(tagger: Tagger, sentences: Sequence[Sentence]) -> None:

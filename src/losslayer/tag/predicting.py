@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from losslayer import options
 from losslayer.commands.console import JsonLines, Model, asked_lines
 from losslayer.tag import reading
 from losslayer.tag.console import (
@@ -16,7 +17,6 @@ from losslayer.tag.console import (
     ON_PAGE,
     Page,
     Word,
-    check_choice,
     note_long,
     save_page,
 )
@@ -57,7 +57,7 @@ def predict(
     Prints a word and its tag a line, behind the columns of `--format columns`; text that is cut
     into words is printed with spaces between these.
     """
-    check_choice("--format", format, INPUTS)
+    options.choice("tag", "--format", format, INPUTS)
     tagger = Tagger.load(model)
     at_terminal = not files and sys.stdin.isatty()
     inputs = {str(path): _file(path) for path in files or []}
