@@ -15,6 +15,7 @@ import pytest
 
 from losslayer.cli import main
 from losslayer_serve.index import Entry, Index
+from tests.terminal import typing
 
 TRAIN = """question,entry
 where is my card,card_arrival
@@ -141,11 +142,7 @@ def test_ask_of_another_encoding(model):
 
 def test_ask_is_interactive_at_a_terminal(model, capsys, monkeypatch):
     """At a terminal questions are asked for until an empty line."""
-    typed = io.StringIO()
-    typed.isatty = lambda: True
-    monkeypatch.setattr("sys.stdin", typed)
-    answers = iter(["my card", ""])
-    monkeypatch.setattr("builtins.input", lambda prompt: next(answers))
+    typing(monkeypatch, "my card", "")
     code, out, err = run(capsys, "faq", "ask", "--model", model[0])
     assert code == 0
     assert out.startswith("my card\n")
@@ -166,7 +163,7 @@ def test_ask_is_interactive_at_a_terminal(model, capsys, monkeypatch):
         (TRAIN, ["--encoder", "rnn"], "Settings: `encoder` must be one of ('lstm', 'bilstm"),
         (TRAIN, ["--objective", "all"], "Settings: `objective` must be one of ('triplet', "),
         (TRAIN, ["--negatives", "hard"], "Settings: `negatives` must be one of ('in-batch', "),
-        (TRAIN, ["--hold-out", "1"], "Settings: `hold_out` must be a share in [0, 1)"),
+        (TRAIN, ["--hold-out", "1"], "Settings: `hold_out` must be a number >= 0 and < 1"),
         (TRAIN, ["--dev", "data.csv", "--hold-out", "0.1"], "train: `--hold-out` must be left out"),
         (TRAIN, ["--dev", "other.csv"], "other.csv:2: column `entry`: no training question has"),
         (TRAIN, ["--out", "."], ".: must have a name of its own"),

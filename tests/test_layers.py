@@ -16,12 +16,12 @@ LAYERS = [
     ["core"],
     ["layers", "losses", "metrics", "weighting", "callbacks"],
     ["testing", "inspect"],
-    ["text", "saving"],
+    ["options", "text", "saving", "commands"],
     ["faq", "seq2seq", "tag"],
     ["cli", "web"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-APPLICATIONS = {"text", "saving", "faq", "seq2seq", "tag", "cli", "web"}
+APPLICATIONS = {name for name, level in LEVEL.items() if level > LEVEL["testing"]}
 ENGINES = {"jax", "torch", "tensorflow"}
 MODULES = sorted(ROOT.rglob("*.py"))
 

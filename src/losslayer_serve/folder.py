@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from losslayer_serve.errors import ArgumentError, FolderError
+from losslayer_serve.files import sha256
 from losslayer_serve.new_folder import new_folder, put_back
 
 # By this file a folder is known as one that may be replaced: a name that nobody else uses.
@@ -85,7 +86,7 @@ def new_model_folder(path: str | PathLike[str], spec: dict[str, Any]) -> Iterato
         (folder / SPEC).write_bytes(content)
         yield folder
         files = {
-            name: {"size": (folder / name).stat().st_size, "sha256": _digest(folder / name)}
+            name: {"size": (folder / name).stat().st_size, "sha256": sha256(folder / name)}
             for name in _plain_files(folder)
         }
         (folder / MANIFEST).write_bytes(_manifest_bytes(files))
@@ -116,7 +117,7 @@ def open_folder(path: str | PathLike[str], kind: str) -> ModelFolder:
         for name, (size, digest) in files.items():
             if (present := (folder / name).stat().st_size) != size:
                 raise FolderError(f"{folder / name}: has {present} bytes, must have {size}")
-            if _digest(folder / name) != digest:
+            if sha256(folder / name) != digest:
                 raise FolderError(f"{folder / name}: was changed, its SHA-256 isn't {digest}")
         if SPEC not in files:
             raise FolderError(f"{folder / SPEC}: is missing")
@@ -192,11 +193,6 @@ def _manifest(folder: Path) -> dict[str, tuple[int, str]]:
 def _manifest_bytes(files: dict[str, Any]) -> bytes:
     content = {"format": FORMAT, "files": dict(sorted(files.items()))}
     return (json.dumps(content, indent=1) + "\n").encode()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _json(path: Path) -> Any:

@@ -19,7 +19,7 @@ from os import PathLike
 from pathlib import Path
 
 from losslayer_serve.errors import FolderError
-from losslayer_serve.sync import sync, sync_tree
+from losslayer_serve.files import sync, sync_tree
 
 
 def put_back(path: str | PathLike[str]) -> None:

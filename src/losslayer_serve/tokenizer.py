@@ -1,6 +1,5 @@
 """Subword tokenisers learned from the data."""
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from os import PathLike
@@ -11,6 +10,7 @@ import tokenizers
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
 from losslayer_serve.errors import ArgumentError
+from losslayer_serve.files import write_whole
 from losslayer_serve.normal import BORDER, CHINESE, normalised, normalizer, whole
 
 SPACE = "▁"  # stands for the space before a word
@@ -97,10 +97,7 @@ class Tokenizer:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a `tokenizer.json` that Hugging Face `tokenizers` reads too."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(self._inner.to_str(pretty=True), encoding="utf-8")
-        os.replace(temporary, path)
+        write_whole(path, self._inner.to_str(pretty=True))
 
     @property
     def vocabulary_size(self) -> int:

@@ -13,6 +13,7 @@ import pytest
 from losslayer.cli import main
 from losslayer.tag import Tagger, measures, read
 from tests.tag.conftest import columns, sentences
+from tests.terminal import typing
 
 
 @pytest.fixture
@@ -99,11 +100,7 @@ def test_predict_a_pipe(place, capsys, monkeypatch, trained):
 
 def test_predict_at_a_terminal(place, capsys, monkeypatch):
     """Sentences are asked for until an empty line."""
-    typed = io.StringIO()
-    typed.isatty = lambda: True
-    monkeypatch.setattr("sys.stdin", typed)
-    answers = iter(["kim went to Oslo", ""])
-    monkeypatch.setattr("builtins.input", lambda prompt: next(answers))
+    typing(monkeypatch, "kim went to Oslo", "")
     code, out, err = run(capsys, "predict", "--model", "m")
     assert (code, out) == (0, "kim\tB-person\nwent\tO\nto\tO\nOslo\tB-place\n\n")
     assert "an empty line ends" in err

@@ -260,10 +260,11 @@ def test_wrong_calls(trained, segmenter):
     [
         ({"encoder": "rnn"}, "`encoder` must be one of ('bilstm', 'transformer')"),
         ({"loss": "ctc"}, "`loss` must be one of ('crf', 'token')"),
-        ({"dropout": 1.0}, "`dropout` must be in [0, 1)"),
-        ({"learning_rate": 0.0}, "`learning_rate` must be > 0"),
-        ({"epochs": 0}, "`epochs` must be >= 1"),
-        ({"tokens": 8}, "`tokens` must be >= 16"),
+        ({"dropout": 1.0}, "`dropout` must be a number >= 0 and < 1"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be a number > 0"),
+        ({"epochs": 0}, "`epochs` must be a whole number >= 1"),
+        ({"units": 1.5}, "`units` must be a whole number >= 1"),
+        ({"tokens": 8}, "`tokens` must be a whole number >= 16"),
     ],
 )
 def test_settings_are_checked(small, change, message):

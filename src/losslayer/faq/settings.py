@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import losslayer as ll
+from losslayer import options
 
 OBJECTIVES = ("triplet", "in-batch", "both")
 NEGATIVES = ("in-batch", "random", "mined", "refresh:K")
@@ -74,22 +74,17 @@ class Settings:
     bert: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            self._refuse("objective", f"be one of {OBJECTIVES}")
+        owner = "Settings"
+        options.choice(owner, "objective", self.objective, OBJECTIVES)
         if not re.fullmatch("in-batch|random|mined|refresh:[1-9][0-9]*", self.negatives):
-            self._refuse("negatives", f"be one of {NEGATIVES}, with K >= 1")
+            rule = f"be one of {NEGATIVES}, with K >= 1"
+            options.refuse(owner, "negatives", rule, self.negatives)
         if self.negatives == "in-batch" and self.objective != "in-batch":
-            self._refuse("negatives", "give each question a wrong title: a triplet needs one")
-        if not 0 <= self.hold_out < 1:
-            self._refuse("hold_out", "be a share in [0, 1)")
-        for name in ("longest", "longest_answer", "patience"):
-            if getattr(self, name) < 1:
-                self._refuse(name, "be >= 1")
-
-    def _refuse(self, name: str, rule: str) -> None:
-        raise ll.ArgumentError(
-            f"Settings: `{name}` must {rule}. Received: {name}={getattr(self, name)!r}."
-        )
+            rule = "give each question a wrong title: a triplet needs one"
+            options.refuse(owner, "negatives", rule, self.negatives)
+        options.number(owner, "hold_out", self.hold_out, 0, below=1)
+        options.whole(owner, 1, longest=self.longest, longest_answer=self.longest_answer)
+        options.whole(owner, 1, patience=self.patience)
 
     def mines(self, epoch: int) -> bool:
         """Whether the nearest wrong titles are looked for before an epoch, counted from 0."""

@@ -6,7 +6,6 @@
 """
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -22,6 +21,7 @@ from losslayer.faq.vectors import unit_vectors
 from losslayer.saving import Parity, export_encoder, golden_ids, read_weights, write_weights
 from losslayer.text import Tokenizer
 from losslayer_serve.errors import FolderError
+from losslayer_serve.files import read_json, write_json
 from losslayer_serve.folder import (
     SPEC,
     TOKENIZER,
@@ -52,8 +52,8 @@ def save(matcher: "Matcher", path: str | PathLike[str]) -> None:
         with new_model_folder(whole / MODEL, {"kind": KIND, "encoder": encoder}) as folder:
             write_weights(folder / WEIGHTS, matcher.question_encoder)  # the other one's are in it
             matcher.tokenizer.save(folder / TOKENIZER)
-            _write_json(folder / "metrics.json", matcher.metrics)
-            _write_json(folder / "history.json", matcher.history)
+            write_json(folder / "metrics.json", matcher.metrics)
+            write_json(folder / "history.json", matcher.history)
             if matcher.history:
                 from losslayer.faq.curves import draw_curves  # only who trains draws
 
@@ -74,8 +74,8 @@ def load(path: str | PathLike[str]) -> tuple[dict[str, Any], Index]:
         "entries": index.entries,
         "vectors": index.rows.vectors(index.rows.live),
         "settings": settings,
-        "history": _read_json(folder.file("history.json")),
-        "metrics": _read_json(folder.file("metrics.json")),
+        "history": read_json(folder.file("history.json")),
+        "metrics": read_json(folder.file("metrics.json")),
     }
     return parts, index
 
@@ -143,12 +143,3 @@ def _read(path: str | PathLike[str]) -> tuple[ModelFolder, Settings, Models]:
         raise FolderError(f"{folder.path / SPEC}: can't be read ({problem})") from problem
     read_weights(folder.file(WEIGHTS), models.question)
     return folder, settings, models
-
-
-def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _write_json(path: Path, content: Any) -> None:
-    text = json.dumps(content, ensure_ascii=False, indent=1)
-    path.write_text(text + "\n", encoding="utf-8")

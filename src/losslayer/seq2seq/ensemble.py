@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from losslayer.seq2seq import options
+from losslayer import options
 from losslayer.seq2seq.model import Models
 
 

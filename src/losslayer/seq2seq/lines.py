@@ -1,12 +1,11 @@
 """Two files in which the lines of one number belong together."""
 
-import gzip
 import itertools
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from losslayer.text import Problem, TableError
+from losslayer.text.opened import opened
 from losslayer.text.table import LONGEST
 
 
@@ -19,25 +18,9 @@ def read_lines(path: Path) -> Iterator[str]:
     Raises:
         TableError: With the line, if it can't be read.
     """
-    number = 0
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                text = line.rstrip(b"\r\n").decode("utf-8-sig" if number == 1 else "utf-8")
-                yield text
-    except FileNotFoundError:
-        raise TableError(f"{path}: there is no such file") from None
-    except UnicodeDecodeError as problem:
-        byte = problem.object[problem.start]
-        raise TableError(
-            f"{path}:{number}: not UTF-8 (byte 0x{byte:02x}). Save the file with UTF-8 encoding"
-        ) from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as problem:
-        raise TableError(
-            f"{path}: can't be unpacked after line {number} ({problem}). Copy it anew"
-        ) from None
-    except OSError as problem:
-        raise TableError(f"{path}: can't be read ({problem.strerror})") from None
+    with opened(path, newline="\n") as file:
+        for line in file:
+            yield line.rstrip("\r\n")
 
 
 def parallel_lines(source: Path, target: Path) -> Iterator[tuple[str, str, Problem | None]]:

@@ -9,7 +9,7 @@ import keras
 from keras import layers, ops
 
 import losslayer as ll
-from losslayer.seq2seq import options
+from losslayer import options
 from losslayer.seq2seq.recurrent import KINDS, Recurrent
 from losslayer.seq2seq.symbols import COUNT, PADDING
 from losslayer.seq2seq.transformer import Transformer

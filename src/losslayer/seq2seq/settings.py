@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from losslayer.seq2seq import options
+from losslayer import options
 from losslayer.seq2seq.decoding import DecodingSettings
 from losslayer.seq2seq.model import ModelSettings
 from losslayer.seq2seq.tokens import KINDS

@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import losslayer as ll
+from losslayer import options
 from losslayer.saving import read_weights, write_weights
 from losslayer.seq2seq.config import settings_from, write_config
 from losslayer.seq2seq.evaluation import set_weights, weights_of
@@ -19,6 +19,7 @@ from losslayer.seq2seq.model import build
 from losslayer.seq2seq.settings import CHECKPOINTS, Settings
 from losslayer.seq2seq.tokens import Tokens
 from losslayer_serve.errors import FolderError
+from losslayer_serve.files import read_json, write_json
 from losslayer_serve.folder import (
     MANIFEST,
     SPEC,
@@ -63,8 +64,8 @@ def save(model: "Seq2Seq", path: str | PathLike[str]) -> None:
             model.source_tokens.save(folder / f"source_{TOKENIZER}")
             model.target_tokens.save(folder / f"target_{TOKENIZER}")
         write_config(folder / CONFIG, model.settings)
-        _write_json(folder / METRICS, model.metrics)
-        _write_json(folder / HISTORY, model.history)
+        write_json(folder / METRICS, model.metrics)
+        write_json(folder / HISTORY, model.history)
         if model.history:
             from losslayer.seq2seq.pictures import draw_curves  # only who trains draws
 
@@ -82,10 +83,7 @@ def load(path: str | PathLike[str], checkpoint: str | None = None) -> dict[str, 
     settings, sizes, kept = _spec(folder)
     models = build(settings.model, sizes["source"], sizes["target"])
     chosen = checkpoint or kept
-    if chosen not in CHECKPOINTS:
-        raise ll.ArgumentError(
-            f"load: `checkpoint` must be one of {CHECKPOINTS}. Received: checkpoint={chosen!r}."
-        )
+    options.choice("load", "checkpoint", chosen, CHECKPOINTS)
     read_weights(folder.file(WEIGHTS if chosen == kept else _weights(chosen)), models.training)
     data = settings.data
     if data.shared:
@@ -100,8 +98,8 @@ def load(path: str | PathLike[str], checkpoint: str | None = None) -> dict[str, 
         "source_tokens": source,
         "target_tokens": target,
         "settings": settings,
-        "history": _read_json(folder, HISTORY),
-        "metrics": _read_json(folder, METRICS),
+        "history": read_json(folder.file(HISTORY)),
+        "metrics": read_json(folder.file(METRICS)),
         "checkpoint": chosen,
     }
 
@@ -138,12 +136,3 @@ def _tokens(folder: ModelFolder, name: str, kind: str) -> Tokens:
 
 def _weights(checkpoint: str) -> str:
     return f"{checkpoint}.safetensors"
-
-
-def _read_json(folder: ModelFolder, name: str) -> Any:
-    return json.loads(folder.file(name).read_text(encoding="utf-8"))
-
-
-def _write_json(path: Path, content: Any) -> None:
-    text = json.dumps(content, ensure_ascii=False, indent=1)
-    path.write_text(text + "\n", encoding="utf-8")

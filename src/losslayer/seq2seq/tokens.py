@@ -1,7 +1,6 @@
 """Texts to token ids and back: characters, words, byte-pair encoding or a unigram model."""
 
 import hashlib
-import os
 import unicodedata
 from collections.abc import Iterable, Sequence
 from os import PathLike
@@ -13,6 +12,7 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, tra
 
 import losslayer as ll
 from losslayer.seq2seq.symbols import BEGIN, END, PADDING, UNKNOWN
+from losslayer_serve.files import write_whole
 
 KINDS = ("characters", "words", "bpe", "unigram")
 # In the order of their ids.
@@ -86,10 +86,7 @@ class Tokens:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a `tokenizer.json` that Hugging Face `tokenizers` reads too."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(self._inner.to_str(pretty=True), encoding="utf-8")
-        os.replace(temporary, path)
+        write_whole(path, self._inner.to_str(pretty=True))
 
     @property
     def vocabulary_size(self) -> int:

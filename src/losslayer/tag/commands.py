@@ -3,27 +3,23 @@
 import json
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import keras
 import typer
 
-import losslayer as ll
+from losslayer import options
+from losslayer.commands.console import Json, Model, Out, Overwrite, note, status
+from losslayer.commands.place import Place
 from losslayer.tag.console import (
     DEFAULT,
     ON_PAGE,
-    Json,
-    Model,
     Page,
     Tag,
     Word,
-    check_choice,
-    note,
     note_long,
     save_page,
-    status,
 )
 from losslayer.tag.measures import table
 from losslayer.tag.page import Marked
@@ -36,14 +32,11 @@ from losslayer.tag.store import CURVES
 from losslayer.tag.tagger import Tagger
 from losslayer_serve.errors import FolderError
 from losslayer_serve.folder import MANIFEST
-from losslayer_serve.new_folder import check_replaceable
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Tag the words of sentences, or cut text into words, by a model trained on your own.",
 )
-
-STATES = "*.run"  # the files of ll.callbacks.Resume
 
 Format = Annotated[
     str,
@@ -69,7 +62,7 @@ def train(
         str,
         typer.Option(help="BIO, BIOES, BMES, BILOU, or none: any tags; auto: by their letters."),
     ] = AUTO,
-    out: Annotated[Path, typer.Option(help="Folder to write the model to.")] = DEFAULT,
+    out: Out = DEFAULT,
     encoder: Annotated[str, typer.Option(help="bilstm or transformer.")] = Settings.encoder,
     loss: Annotated[
         str, typer.Option(help="crf, of whole sentences, or token, of each tag.")
@@ -94,9 +87,7 @@ def train(
         int, typer.Option(help="Tokens of a sentence that are read at once.")
     ] = Settings.longest,
     seed: Annotated[int, typer.Option(help="Another seed, another run.")] = Settings.seed,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an earlier model in that folder.")
-    ] = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Train a tagger on sentences whose tags are known.
@@ -115,14 +106,8 @@ def train(
     other end.
     """
     started = time.perf_counter()
-    check_choice("--format", format, FORMATS)
-    if not out.name:
-        raise FolderError(f"{out}: must have a name of its own. Give another --out")
-    check_replaceable(out, MANIFEST)
-    state = out.with_name(f"{out.name}.partial")
-    goes_on = any(state.glob(STATES))
-    if (out / MANIFEST).exists() and not overwrite and not goes_on:
-        raise FolderError(f"{out}: holds a model already. Add --overwrite to replace it")
+    options.choice("tag", "--format", format, FORMATS)
+    place = Place(out, MANIFEST, overwrite)
     settings = Settings(
         encoder=encoder,
         loss=loss,
@@ -146,34 +131,22 @@ def train(
         ", ".join(f"{name}: {_size(part)}" for name, part in parts.items())
         + f". Training on {keras.config.backend()}; the first epoch compiles the model."
     )
-    if goes_on:
-        note(f"{state}: holds a training that ended early; going on with it.")
-    arguments: dict[str, Any] = {
-        "train": parts["train"],
-        "dev": parts.get("dev"),
-        "settings": settings,
-        "scheme": scheme,
-        "segment": format != "columns",
-        "report": note,
-        "status": status,
-        "resume": state,
-    }
-    try:
-        tagger = Tagger.train(**arguments)
-    except ll.ResumeError as problem:
-        if not overwrite:
-            advice = "Add --overwrite to start anew, or give another --out"
-            raise FolderError(f"{state}: {problem} {advice}") from problem
-        note(f"{state}: holds another training, or none that can be read; starting anew.")
-        _remove(state)
-        tagger = Tagger.train(**arguments)
-    if tagger.interrupted:
-        note("Stopped early, the best epoch so far is kept; the same command goes on.")
+    tagger = place.train(
+        lambda state: Tagger.train(
+            parts["train"],
+            parts.get("dev"),
+            settings,
+            scheme,
+            segment=format != "columns",
+            report=note,
+            status=status,
+            resume=state,
+        ),
+        kept="the best epoch so far",
+    )
     if test is not None:
         tagger.metrics = {"test": tagger.evaluate(parts["test"])}
-    tagger.save(out)
-    if not tagger.interrupted:
-        _remove(state)
+    place.save(tagger)
     seconds = time.perf_counter() - started
     if as_json:
         result = {
@@ -219,7 +192,7 @@ def evaluate(
     """
     tagger = Tagger.load(model)
     format = format or ("lines" if tagger.segments else "columns")
-    check_choice("--format", format, FORMATS)
+    options.choice("tag", "--format", format, FORMATS)
     if tagger.segments != (format != "columns"):
         learned = "to cut text into words" if tagger.segments else "the tags of words"
         raise FolderError(f"{model}: has learned {learned}; --format {format} doesn't fit")
@@ -247,11 +220,3 @@ def _size(sentences: Sequence[Sentence]) -> str:
 def _all(tagger: Tagger) -> str:
     """What the line over all types is called."""
     return "words" if tagger.segments else "all"
-
-
-def _remove(state: Path) -> None:
-    """Remove the stored states, and their folder if nothing else is in it."""
-    for path in state.glob(STATES):
-        path.unlink()
-    with suppress(OSError):
-        state.rmdir()

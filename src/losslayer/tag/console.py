@@ -1,13 +1,12 @@
 """What the commands of the tagger share: options, notes, the page."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-import losslayer as ll
+from losslayer.commands.console import note
 from losslayer.tag.page import Marked, write_page
 from losslayer.tag.sentences import Sentence
 from losslayer.tag.tagger import Tagger
@@ -17,17 +16,9 @@ ON_PAGE = 200  # sentences on a page that `evaluate` or `predict` writes
 
 Word = Annotated[int, typer.Option(help="Column of the words, from 0; -1 is the last.")]
 Tag = Annotated[int, typer.Option(help="Column of the tags, from 0; -1 is the last.")]
-Model = Annotated[Path, typer.Option(help="Folder that `train` wrote.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Page = Annotated[
     Path | None, typer.Option(help=f"Write a page with marked chunks, of {ON_PAGE} sentences.")
 ]
-
-
-def check_choice(name: str, value: str, known: Sequence[str]) -> None:
-    """An error unless an option has one of its values."""
-    if value not in known:
-        raise ll.ArgumentError(f"tag: `{name}` must be one of {known}. Received: {value!r}.")
 
 
 def note_long(tagger: Tagger, sentences: Sequence[Sentence]) -> None:
@@ -42,15 +33,3 @@ def save_page(path: Path, title: str, marked: Sequence[Marked], count: int, tagg
     write_page(path, title, marked, tagger.scheme, tagger.segments)
     shown = f"the first {len(marked):,} of " if len(marked) < count else ""
     note(f"{path}: a page with {shown}{count:,} sentences")
-
-
-def note(line: str) -> None:
-    """Progress goes to standard error, so that what a command prints can be piped."""
-    clear = "\r\x1b[K" if sys.stderr.isatty() else ""
-    print(f"{clear}{line}", file=sys.stderr, flush=True)
-
-
-def status(line: str) -> None:
-    """A line that the next one replaces; only where somebody watches."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)

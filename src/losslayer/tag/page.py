@@ -1,14 +1,13 @@
 """Sentences with their chunks marked, as a page for a browser."""
 
-import os
 from collections.abc import Iterable, Sequence
 from html import escape
 from os import PathLike
-from pathlib import Path
 from typing import NamedTuple
 
 from losslayer.tag.measures import chunks_of
 from losslayer.tag.sentences import Chunk
+from losslayer_serve.files import write_whole
 
 # Backgrounds on which black text can be read, told apart by the colour-blind in this order.
 COLOURS = ("#cfe3f7", "#fbdcc0", "#d3efd6", "#f4d3e6", "#fdf3bd", "#dcd5f2", "#cdeeee", "#e3e3e3")
@@ -63,13 +62,7 @@ def write_page(
         + "\n".join(lines)
         + "\n</body></html>\n"
     )
-    path = Path(path)
-    fresh = path.with_name(f".{path.name}.new")
-    try:
-        fresh.write_text(page, encoding="utf-8")
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    write_whole(path, page)
 
 
 def _line(

@@ -9,16 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-import losslayer as ll
+from losslayer import options
+from losslayer.commands.console import JsonLines, Model, asked_lines
 from losslayer.tag import reading
 from losslayer.tag.console import (
     DEFAULT,
     ON_PAGE,
-    Model,
     Page,
     Word,
-    check_choice,
-    note,
     note_long,
     save_page,
 )
@@ -46,9 +44,7 @@ def predict(
     ] = "text",
     word: Word = 0,
     html: Page = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object a sentence, one a line.")
-    ] = False,
+    as_json: JsonLines = False,
 ) -> None:
     """Tag sentences, or cut text into words.
 
@@ -61,12 +57,12 @@ def predict(
     Prints a word and its tag a line, behind the columns of `--format columns`; text that is cut
     into words is printed with spaces between these.
     """
-    check_choice("--format", format, INPUTS)
+    options.choice("tag", "--format", format, INPUTS)
     tagger = Tagger.load(model)
     at_terminal = not files and sys.stdin.isatty()
     inputs = {str(path): _file(path) for path in files or []}
     if not files:
-        inputs["standard input"] = _stdin(at_terminal)
+        inputs["standard input"] = asked_lines("predict", "a sentence")
     marked: list[Marked] = []
     count = 0
     for name, lines in inputs.items():
@@ -112,24 +108,3 @@ def _written(sentence: Sentence, tags: Sequence[str], tagger: Tagger, as_json: b
     rows = sentence.rows or [[token] for token in sentence.tokens]
     lines = ["\t".join([*row, tag]) for row, tag in zip(rows, tags)]
     return "\n".join([*sentence.comments, *lines, ""])
-
-
-def _stdin(at_terminal: bool) -> Iterator[str]:
-    """Lines typed at a terminal, or those of a pipe."""
-    if not at_terminal:
-        try:
-            yield from sys.stdin
-        except UnicodeDecodeError as problem:
-            raise ll.ArgumentError(
-                f"predict: standard input must be UTF-8. Received: {problem}. Save it as UTF-8"
-            ) from None
-        return
-    note("Type a sentence; an empty line ends.")
-    while True:
-        try:
-            line = input("> ")
-        except EOFError:
-            return
-        if not line.strip():
-            return
-        yield line

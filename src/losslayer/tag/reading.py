@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 
-import losslayer as ll
+from losslayer import options
 from losslayer.tag.sentences import Sentence, from_text, from_words
 from losslayer.text import TableError
 from losslayer.text.opened import opened
@@ -46,8 +46,7 @@ def read(
         >>> [(list(s.tokens), list(s.tags)) for s in read("train.txt")]
         [(['Rome', 'fell'], ['B-LOC', 'O']), (['Oh'], ['O'])]
     """
-    if format not in FORMATS:
-        raise ll.ArgumentError(f"read: `format` must be one of {FORMATS}. Received: {format!r}.")
+    options.choice("read", "format", format, FORMATS)
     with opened(Path(path)) as file:
         if format == "lines":
             found = [*segmented(file, str(path))]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 import losslayer as ll
+from losslayer import options
 from losslayer.tag.sentences import Sentence
 from losslayer.text import TableError
 
@@ -19,10 +20,7 @@ def find_scheme(sentences: Sequence[Sentence], scheme: str = AUTO) -> str:
     Raises:
         losslayer.text.TableError: A tag isn't of the scheme, or of any; with its file and line.
     """
-    if scheme not in (AUTO, *SCHEMES):
-        raise ll.ArgumentError(
-            f"Tagger.train: `scheme` must be one of {(AUTO, *SCHEMES)}. Received: {scheme!r}."
-        )
+    options.choice("Tagger.train", "scheme", scheme, (AUTO, *SCHEMES))
     if scheme == AUTO:
         tags = {tag for sentence in sentences for tag in sentence.tags}
         fitting = (scheme for scheme in CHUNKS if all(is_of(tag, scheme) for tag in tags))

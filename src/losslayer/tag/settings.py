@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-import losslayer as ll
+from losslayer import options
 
 ENCODERS = ("bilstm", "transformer")
 LOSSES = ("crf", "token")
@@ -50,26 +50,16 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, known in (("encoder", ENCODERS), ("loss", LOSSES)):
-            if getattr(self, name) not in known:
-                raise ll.ArgumentError(
-                    f"Settings: `{name}` must be one of {known}. "
-                    f"Received: {name}={getattr(self, name)!r}."
-                )
-        at_least = {"layers": 1, "units": 1, "embedding_dim": 1, "letters": 0, "least": 1}
-        at_least |= {"longest": 2, "epochs": 1, "patience": 1, "seed": 0, "tokens": self.longest}
-        for name, least in at_least.items():
-            if getattr(self, name) < least:
-                raise ll.ArgumentError(
-                    f"Settings: `{name}` must be >= {least}. Received: {getattr(self, name)}."
-                )
-        for name in ("learning_rate", "clip"):
-            if not getattr(self, name) > 0:
-                raise ll.ArgumentError(
-                    f"Settings: `{name}` must be > 0. Received: {getattr(self, name)}."
-                )
-        for name in ("dropout", "unknown"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ll.ArgumentError(
-                    f"Settings: `{name}` must be in [0, 1). Received: {getattr(self, name)}."
-                )
+        owner = "Settings"
+        options.choice(owner, "encoder", self.encoder, ENCODERS)
+        options.choice(owner, "loss", self.loss, LOSSES)
+        options.whole(owner, 1, layers=self.layers, units=self.units, least=self.least)
+        options.whole(owner, 1, embedding_dim=self.embedding_dim)
+        options.whole(owner, 1, epochs=self.epochs, patience=self.patience)
+        options.whole(owner, 0, letters=self.letters, seed=self.seed)
+        options.whole(owner, 2, longest=self.longest)
+        options.whole(owner, self.longest, tokens=self.tokens)
+        options.positive(owner, "learning_rate", self.learning_rate)
+        options.positive(owner, "clip", self.clip)
+        options.number(owner, "dropout", self.dropout, 0, below=1)
+        options.number(owner, "unknown", self.unknown, 0, below=1)

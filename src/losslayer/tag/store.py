@@ -1,9 +1,7 @@
 """A tagger as a folder: a `losslayer_serve.folder` of settings, vocabulary and weights."""
 
 import dataclasses
-import json
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from losslayer.saving import read_weights, write_weights
@@ -12,6 +10,7 @@ from losslayer.tag.scheme import SCHEMES, measure_of
 from losslayer.tag.settings import Settings
 from losslayer.tag.vocabulary import Vocabulary
 from losslayer_serve.errors import FolderError
+from losslayer_serve.files import read_json, write_json
 from losslayer_serve.folder import WEIGHTS, new_model_folder, open_folder
 
 if TYPE_CHECKING:
@@ -31,9 +30,9 @@ def save(tagger: "Tagger", path: str | PathLike[str]) -> None:
     }
     with new_model_folder(path, spec) as folder:
         write_weights(folder / WEIGHTS, tagger.model)
-        _write_json(folder / VOCABULARY, dataclasses.asdict(tagger.vocabulary))
-        _write_json(folder / HISTORY, tagger.history)
-        _write_json(folder / METRICS, tagger.metrics)
+        write_json(folder / VOCABULARY, dataclasses.asdict(tagger.vocabulary))
+        write_json(folder / HISTORY, tagger.history)
+        write_json(folder / METRICS, tagger.metrics)
         if tagger.history:
             from losslayer.tag.curves import draw_curves  # only who trains draws
 
@@ -45,7 +44,7 @@ def load(path: str | PathLike[str]) -> dict[str, Any]:
     folder = open_folder(path, KIND)
     try:
         settings, scheme = Settings(**folder.spec["settings"]), folder.spec["scheme"]
-        vocabulary = Vocabulary(**_read_json(folder.file(VOCABULARY)))
+        vocabulary = Vocabulary(**read_json(folder.file(VOCABULARY)))
         if scheme not in SCHEMES:
             raise ValueError(f"the scheme {scheme!r} isn't known")
         model = build(vocabulary, settings, scheme)
@@ -59,15 +58,6 @@ def load(path: str | PathLike[str]) -> dict[str, Any]:
         "vocabulary": vocabulary,
         "scheme": scheme,
         "settings": settings,
-        "history": _read_json(folder.file(HISTORY)),
-        "metrics": _read_json(folder.file(METRICS)),
+        "history": read_json(folder.file(HISTORY)),
+        "metrics": read_json(folder.file(METRICS)),
     }
-
-
-def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _write_json(path: Path, content: Any) -> None:
-    text = json.dumps(content, ensure_ascii=False, indent=1)
-    path.write_text(text + "\n", encoding="utf-8")

@@ -1,10 +1,10 @@
 """Opening text files, with errors that name the line."""
 
+import contextlib
 import gzip
 import re
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,7 +25,7 @@ _BEGINNINGS = {
 }
 
 
-@contextmanager
+@contextlib.contextmanager
 def opened(path: Path, newline: str = "") -> Iterator[TextIO]:
     """A UTF-8 file, or a `.gz` of one, without its byte order mark.
 
@@ -40,7 +40,9 @@ def opened(path: Path, newline: str = "") -> Iterator[TextIO]:
     except FileNotFoundError:
         raise TableError(f"{path}: there is no such file") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as problem:
-        raise TableError(f"{path}: isn't a whole gzip file ({problem})") from None
+        raise TableError(
+            f"{path}: can't be unpacked after line {_unpacked(path)} ({problem}). Copy it anew"
+        ) from None
     except OSError as problem:
         raise TableError(f"{path}: can't be read ({problem.strerror})") from None
 
@@ -49,6 +51,15 @@ def _open(path: Path, mode: str, **arguments: Any) -> Any:
     """The file, unpacked if its name ends in `.gz`."""
     packed = path.suffix.lower() == ".gz"
     return gzip.open(path, mode, **arguments) if packed else path.open(mode, **arguments)
+
+
+def _unpacked(path: Path) -> int:
+    """How many lines of a damaged `.gz` can be read."""
+    number = 0
+    with contextlib.suppress(EOFError, OSError, zlib.error), _open(path, "rb") as file:
+        for _ in file:
+            number += 1
+    return number
 
 
 def _not_utf8(path: Path, newline: str) -> TableError:

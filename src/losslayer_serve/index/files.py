@@ -1,39 +1,15 @@
-"""Files that are there whole or not at all, and one writer at a time."""
+"""Files of an index: what is wrong with one, and one writer at a time."""
 
-import hashlib
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 import filelock
 
 from losslayer_serve.index.errors import DamagedIndexError, LockedIndexError
-from losslayer_serve.sync import sync
 
 Content = TypeVar("Content")
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write, which takes its name when all of it is on the disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def checked(path: Path, read: Callable[[], Content]) -> Content:

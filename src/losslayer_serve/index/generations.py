@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from losslayer_serve.files import whole_file
 from losslayer_serve.index.errors import DamagedIndexError
-from losslayer_serve.index.files import checked, whole_file
+from losslayer_serve.index.files import checked
 from losslayer_serve.index.shards import Shard
 
 ROOT = "index.json"

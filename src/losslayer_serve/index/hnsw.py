@@ -16,7 +16,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from losslayer_serve.index.files import sha256, whole_file
+from losslayer_serve.files import sha256, whole_file
 from losslayer_serve.index.rows import Rows
 
 # Links of a row, and rows looked at when one is added: the usual values for a few 100 dimensions.

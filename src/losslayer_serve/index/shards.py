@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from losslayer_serve.files import sha256, whole_file
 from losslayer_serve.index.entries import Entry
-from losslayer_serve.index.files import checked, sha256, whole_file
+from losslayer_serve.index.files import checked
 
 SHARD_ROWS = 50_000
 

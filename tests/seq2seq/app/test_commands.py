@@ -13,6 +13,7 @@ import pytest
 from losslayer.cli import main
 from losslayer.seq2seq import Seq2Seq, read_config
 from tests.seq2seq.app.conftest import write_tables
+from tests.terminal import typing
 
 
 @pytest.fixture
@@ -84,11 +85,7 @@ def test_predict_arguments_file_and_pipe(model, capsys, monkeypatch, tmp_path):
 
 def test_predict_is_interactive_at_a_terminal(model, capsys, monkeypatch):
     """An answer after each line, until an empty one."""
-    typed = io.StringIO()
-    typed.isatty = lambda: True
-    monkeypatch.setattr("sys.stdin", typed)
-    answers = iter(["abc", ""])
-    monkeypatch.setattr("builtins.input", lambda prompt: next(answers))
+    typing(monkeypatch, "abc", "")
     code, out, err = run(capsys, "predict", "--model", model)
     assert (code, out.count("\n")) == (0, 1)
     assert "an empty line ends" in err

@@ -1,16 +1,12 @@
 """`losslayer faq ask`."""
 
 import json
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-import losslayer as ll
+from losslayer.commands.console import JsonLines, Model, asked_lines
 from losslayer.faq import search
-from losslayer.faq.commands.shared import note
 from losslayer_serve.index import Hit
 from losslayer_serve.saved import DEFAULT
 
@@ -22,11 +18,9 @@ def ask(
     questions: Annotated[
         list[str] | None, typer.Argument(help="Questions, each in quotes.")
     ] = None,
-    model: Annotated[Path, typer.Option(help="Folder that `train` wrote.")] = DEFAULT,
+    model: Model = DEFAULT,
     top: Annotated[int, typer.Option(min=1, help="Entries to show for each question.")] = 3,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object a question, one a line.")
-    ] = False,
+    as_json: JsonLines = False,
 ) -> None:
     """Show the entries nearest to each question, with their scores.
 
@@ -42,7 +36,7 @@ def ask(
     `losslayer faq tune` the words count too, and what is not sure enough is marked.
     """
     searcher = search.open_searcher(model)
-    for asked in questions or _lines():
+    for asked in questions or asked_lines("ask", "a question"):
         if not asked.strip():
             continue
         [hits] = searcher.ask([asked], top)
@@ -53,27 +47,6 @@ def ask(
             print(json.dumps(result, ensure_ascii=False), flush=True)
         else:
             print(_hits_text(asked, hits), flush=True)
-
-
-def _lines() -> Iterator[str]:
-    """Questions typed at a terminal, or the lines of a pipe."""
-    if not sys.stdin.isatty():
-        try:
-            yield from (line.rstrip("\n") for line in sys.stdin)
-        except UnicodeDecodeError as problem:
-            raise ll.ArgumentError(
-                f"ask: standard input must be UTF-8. Received: {problem}. Save it as UTF-8"
-            ) from None
-        return
-    note("Type a question; an empty line ends.")
-    while True:
-        try:
-            line = input("> ")
-        except EOFError:
-            return
-        if not line.strip():
-            return
-        yield line
 
 
 def _hits_text(question: str, hits: list[Hit]) -> str:

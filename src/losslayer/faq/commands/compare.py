@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from losslayer.commands.console import Json, note
 from losslayer.faq import search
 from losslayer.faq.asked import read_asked
-from losslayer.faq.commands.shared import ENTRY, note
+from losslayer.faq.commands.shared import Entry, Question
 from losslayer.faq.comparison import Comparison, compare
 from losslayer.faq.evaluation import Result, evaluate, read_results
 from losslayer.faq.figures import shown
@@ -24,11 +25,9 @@ def compare_command(
     table: Annotated[
         Path | None, typer.Argument(help="Questions to measure with; needed for a model.")
     ] = None,
-    question: Annotated[str, typer.Option(help="Column with the questions.")] = "question",
-    entry: Annotated[str | None, typer.Option(help=ENTRY)] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object.")
-    ] = False,
+    question: Question = "question",
+    entry: Entry = None,
+    as_json: Json = False,
 ) -> None:
     """Say whether B finds the right entries more often than A, or chance explains it.
 

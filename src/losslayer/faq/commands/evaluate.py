@@ -6,12 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
+from losslayer.commands.console import Json, Model, note
 from losslayer.faq import search
 from losslayer.faq.asked import read_asked
-from losslayer.faq.commands.shared import ENTRY, check_free, note, write_whole
+from losslayer.faq.commands.shared import Entry, Question, check_free
 from losslayer.faq.evaluation import Result, evaluate, results_text
 from losslayer.faq.figures import Figure, by, calibration, figures, shown
 from losslayer.faq.report import report_text
+from losslayer_serve.files import write_whole
 from losslayer_serve.saved import DEFAULT
 from losslayer_serve.searcher import Searcher
 
@@ -20,9 +22,9 @@ COLUMNS = ("group", "language")
 
 def evaluate_command(
     table: Annotated[Path, typer.Argument(help="Questions to measure with.")],
-    model: Annotated[Path, typer.Option(help="Folder that `train` wrote.")] = DEFAULT,
-    question: Annotated[str, typer.Option(help="Column with the questions.")] = "question",
-    entry: Annotated[str | None, typer.Option(help=ENTRY)] = None,
+    model: Model = DEFAULT,
+    question: Question = "question",
+    entry: Entry = None,
     out: Annotated[
         Path | None, typer.Option(help="File for the result of each question, JSON lines.")
     ] = None,
@@ -32,9 +34,7 @@ def evaluate_command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace these files if they are there.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Measure how often the right entry is found, and how sure the answers are.
 

@@ -1,21 +1,15 @@
 """`losslayer faq export`."""
 
 import json
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from losslayer.faq.commands.shared import note
+from losslayer.commands.console import Json, Model, note
 from losslayer.faq.matcher import Matcher
 from losslayer_serve.saved import DEFAULT
 
 
 def export(
-    model: Annotated[Path, typer.Option(help="Folder that `train` wrote.")] = DEFAULT,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object.")
-    ] = False,
+    model: Model = DEFAULT,
+    as_json: Json = False,
 ) -> None:
     """Add the encoders as ONNX to a model, and prove that they give the same vectors.
 

@@ -7,14 +7,13 @@ from typing import Annotated
 import typer
 
 import losslayer as ll
+from losslayer.commands.console import Json, Model, note
 from losslayer.faq import indexing
-from losslayer.faq.commands.shared import note
 from losslayer.faq.indexing import Change
 from losslayer.faq.reading import read_entries
 from losslayer_serve.index import Entry
 from losslayer_serve.saved import DEFAULT
 
-Model = Annotated[Path, typer.Option(help="Folder that `train` wrote.")]
 Question = Annotated[
     str, typer.Option(help="Column with the entries' questions; the first of an id is its title.")
 ]
@@ -26,7 +25,6 @@ Read = Annotated[
         "--read", help="What the encoder reads of an entry: answer or title; default: as it does."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 
 def index_command(

@@ -1,17 +1,19 @@
 """What the commands share."""
 
-import sys
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from losslayer_serve.errors import FolderError
-from losslayer_serve.index.files import whole_file
 
-ENTRY = "Column with the entries' ids, empty where none answers; default: entry, or else id."
-
-
-def note(line: str) -> None:
-    """Progress goes to standard error, so that what a command prints can be piped."""
-    print(line, file=sys.stderr, flush=True)
+Question = Annotated[str, typer.Option(help="Column with the questions.")]
+Entry = Annotated[
+    str | None,
+    typer.Option(
+        help="Column with the entries' ids, empty where none answers; default: entry, or else id."
+    ),
+]
 
 
 def check_free(path: Path | None, overwrite: bool) -> None:
@@ -22,9 +24,3 @@ def check_free(path: Path | None, overwrite: bool) -> None:
         raise FolderError(f"{path}: is there already. Add --overwrite, or give another name")
     if not path.parent.is_dir():
         raise FolderError(f"{path}: there is no folder {path.parent}. Make it first")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file in UTF-8, whole or not at all."""
-    with whole_file(path) as file:
-        file.write(text.encode("utf-8"))

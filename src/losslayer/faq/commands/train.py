@@ -1,6 +1,5 @@
 """`losslayer faq train`."""
 
-import contextlib
 import json
 import time
 from pathlib import Path
@@ -10,25 +9,23 @@ import keras
 import typer
 
 import losslayer as ll
+from losslayer.commands.console import Json, Out, Overwrite, note
+from losslayer.commands.place import Place
 from losslayer.faq import bert
 from losslayer.faq.audit import audit
-from losslayer.faq.commands.shared import note as _note
+from losslayer.faq.commands.shared import Question
 from losslayer.faq.encoders import encoder_of
 from losslayer.faq.entries import Examples, read_examples
 from losslayer.faq.matcher import Matcher
 from losslayer.faq.ranking import baselines
 from losslayer.faq.reading import read_faq, read_pairs
 from losslayer.faq.settings import Settings
-from losslayer_serve.errors import FolderError
-from losslayer_serve.new_folder import check_replaceable
 from losslayer_serve.saved import DEFAULT, MARKER, MODEL, PARTS
-
-STATES = "*.run"  # the files of ll.callbacks.Resume
 
 
 def train(
     table: Annotated[Path, typer.Argument(help="CSV or TSV, one question and its entry a row.")],
-    question: Annotated[str, typer.Option(help="Column with the questions.")] = "question",
+    question: Question = "question",
     entry: Annotated[
         str | None,
         typer.Option(help="Column with the entries' ids; default: entry, or id with --answer."),
@@ -55,7 +52,7 @@ def train(
     patience: Annotated[
         int, typer.Option(min=1, help="With either: epochs without a better one before the end.")
     ] = Settings.patience,
-    out: Annotated[Path, typer.Option(help="Folder to write the model to.")] = DEFAULT,
+    out: Out = DEFAULT,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -89,12 +86,8 @@ def train(
         typer.Option(min=1, help="Questions encoded at a time, if all of a step need much memory."),
     ] = Settings.microbatch_size,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another run.")] = Settings.seed,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an earlier model in that folder.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object.")
-    ] = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
 ) -> None:
     """Train a matcher on a table of questions.
 
@@ -116,13 +109,7 @@ def train(
     command then goes on where it was; so it does after any other end.
     """
     started = time.perf_counter()
-    if not out.name:
-        raise FolderError(f"{out}: must have a name of its own. Give another --out")
-    check_replaceable(out, MARKER, PARTS)
-    state = out.with_name(f"{out.name}.partial")
-    goes_on = any(state.glob(STATES))
-    if (out / MARKER).exists() and not overwrite and not goes_on:
-        raise FolderError(f"{out}: holds a model already. Add --overwrite to replace it")
+    place = Place(out, MARKER, overwrite, PARTS)
     suited = bert.FINE_TUNING if encoder.startswith("pretrained:") else {}
     settings = Settings(
         **{**suited, **({} if epochs is None else {"epochs": epochs})},
@@ -153,29 +140,17 @@ def train(
         known = read_examples(table, question, entry, title)
     tested = _read_more(test, known, question, entry, pairs=bool(answer))
     development = _read_more(dev, known, question, entry, pairs=bool(answer))
-    _note(str(audit(known, tested)))
-    _note(
+    note(str(audit(known, tested)))
+    note(
         f"{table}: {len(known):,} questions, {len(known.entries)} entries. "
         f"Training on {keras.config.backend()}; the first epoch compiles the model."
     )
-    if goes_on:
-        _note(f"{state}: holds a training that ended early; going on with it.")
-    try:
-        matcher = Matcher.train(known, settings, report=_note, resume=state, dev=development)
-    except ll.ResumeError as problem:
-        if not overwrite:
-            advice = "Add --overwrite to start anew, or give another --out"
-            raise FolderError(f"{state}: {problem} {advice}") from problem
-        _note(f"{state}: holds another training, or none that can be read; starting anew.")
-        _remove(state)
-        matcher = Matcher.train(known, settings, report=_note, resume=state, dev=development)
-    if matcher.interrupted:
-        _note("Stopped early, what has been learned so far is kept; the same command goes on.")
+    matcher = place.train(
+        lambda state: Matcher.train(known, settings, report=note, resume=state, dev=development)
+    )
     if tested is not None:
         matcher.metrics = {"this model": matcher.evaluate(tested), **baselines(known, tested)}
-    matcher.save(out)
-    if not matcher.interrupted:
-        _remove(state)
+    place.save(matcher)
     seconds = time.perf_counter() - started
     if as_json:
         result = {
@@ -217,14 +192,6 @@ def _best_epoch(history: dict[str, list[float]]) -> dict[str, float] | None:
     best = history["dev_mrr"].index(max(history["dev_mrr"]))
     measured = {name: history[f"dev_{name}"][best] for name in ("mrr", "accuracy@1")}
     return {"epoch": best + 1, **measured}
-
-
-def _remove(state: Path) -> None:
-    """Remove the stored states, and their folder if nothing else is in it."""
-    for path in state.glob(STATES):
-        path.unlink()
-    with contextlib.suppress(OSError):
-        state.rmdir()
 
 
 def _measures_table(metrics: dict[str, Any]) -> str:

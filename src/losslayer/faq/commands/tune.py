@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 import losslayer as ll
+from losslayer.commands.console import Json, Model
 from losslayer.faq import search
 from losslayer.faq.asked import read_asked
-from losslayer.faq.commands.shared import ENTRY
+from losslayer.faq.commands.shared import Entry, Question
 from losslayer_serve.saved import DEFAULT
 
 
@@ -17,15 +18,13 @@ def tune(
     table: Annotated[
         Path, typer.Argument(help="Questions that were not trained on, nor are measured with.")
     ],
-    model: Annotated[Path, typer.Option(help="Folder that `train` wrote.")] = DEFAULT,
-    question: Annotated[str, typer.Option(help="Column with the questions.")] = "question",
-    entry: Annotated[str | None, typer.Option(help=ENTRY)] = None,
+    model: Model = DEFAULT,
+    question: Question = "question",
+    entry: Entry = None,
     precision: Annotated[
         float, typer.Option(help="Share of the accepted answers to be right, in (0, 1].")
     ] = 0.95,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Choose how much words count, and from which score on an answer is given.
 

@@ -7,19 +7,16 @@ from typing import Annotated
 import typer
 
 import losslayer as ll
+from losslayer.commands.console import Json, Overwrite
+from losslayer.commands.place import check_place
 from losslayer.seq2seq import store
-from losslayer.seq2seq.commands.shared import Json
 from losslayer.seq2seq.seq2seq import Seq2Seq
-from losslayer_serve.errors import FolderError
-from losslayer_serve.new_folder import check_replaceable
 
 
 def average(
     models: Annotated[list[Path], typer.Argument(help="Folders of models, two or more.")],
     out: Annotated[Path, typer.Option(help="Folder to write the mean to.")],
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an earlier model in that folder.")
-    ] = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Write the mean of the weights of several models of one kind.
@@ -31,9 +28,7 @@ def average(
     """
     if len(models) < 2:
         raise ll.ArgumentError(f"average: `models` must be two or more. Received: {len(models)}.")
-    check_replaceable(out, store.MARKER)
-    if (out / store.MARKER).exists() and not overwrite:
-        raise FolderError(f"{out}: holds a model already. Add --overwrite to replace it")
+    check_place(out, store.MARKER, overwrite)
     first, *others = [Seq2Seq.load(folder) for folder in models]
     first.average(others)
     first.metrics, first.history = {}, []

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
+from losslayer.commands.console import Json
 from losslayer.seq2seq import compare as comparing
 from losslayer.seq2seq.commands.shared import (
     DEFAULT,
     Change,
     Checkpoint,
     Data,
-    Json,
     Models,
     decoding,
     load,

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,15 +10,14 @@ from typing import Annotated
 import typer
 
 import losslayer as ll
+from losslayer.commands.console import note
 from losslayer.seq2seq.config import changed
 from losslayer.seq2seq.decoding import DecodingSettings
-from losslayer.seq2seq.lines import read_lines
 from losslayer.seq2seq.pairs import Pairs, read_pairs
 from losslayer.seq2seq.seq2seq import Seq2Seq
 
 DEFAULT = Path("runs/seq2seq")
 
-Model = Annotated[Path, typer.Option(help="Folder that `train` wrote.")]
 Models = Annotated[
     list[Path], typer.Option("--model", help="Folder that `train` wrote; several are an ensemble.")
 ]
@@ -31,16 +29,10 @@ Change = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.OPTION=VALUE", help="Change an option; repeatable."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Data = Annotated[
     list[Path],
     typer.Argument(help="A table with two columns, or a file of sources and one of targets."),
 ]
-
-
-def note(line: str) -> None:
-    """A line for who watches; what is asked for goes to standard output."""
-    print(line, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
@@ -80,27 +72,3 @@ def measured_pairs(model: Seq2Seq, data: Sequence[Path]) -> Pairs:
     """Pairs to measure with: all of them can be used, or it is an error."""
     columns = model.settings.data
     return read_pairs(list(data), columns.source, columns.target, columns.header)
-
-
-def lines(file: Path | None) -> Iterator[str]:
-    """The lines of a file, of a pipe, or what is typed at a terminal until an empty line."""
-    if file is not None:
-        yield from read_lines(file)
-    elif not sys.stdin.isatty():
-        try:
-            yield from (line.rstrip("\r\n") for line in sys.stdin)
-        except UnicodeDecodeError as problem:
-            raise ll.ArgumentError(
-                f"standard input must be UTF-8. Received: {problem}. Save it as UTF-8."
-            ) from None
-    else:
-        note("Type a source; an empty line ends.")
-        while line := _typed():
-            yield line
-
-
-def _typed() -> str:
-    try:
-        return input("> ").strip()
-    except EOFError:
-        return ""

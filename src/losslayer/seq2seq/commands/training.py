@@ -1,5 +1,6 @@
 """`losslayer seq2seq train`."""
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -9,8 +10,10 @@ import keras
 import typer
 
 import losslayer as ll
+from losslayer.commands.console import Json, Out, Overwrite, note
+from losslayer.commands.place import Place
 from losslayer.seq2seq import store
-from losslayer.seq2seq.commands.shared import DEFAULT, Change, Json, note
+from losslayer.seq2seq.commands.shared import DEFAULT, Change
 from losslayer.seq2seq.config import changed, read_config
 from losslayer.seq2seq.evaluation import duration
 from losslayer.seq2seq.pairs import Pairs, read_pairs
@@ -18,10 +21,7 @@ from losslayer.seq2seq.progress import ProgressBar
 from losslayer.seq2seq.seq2seq import Seq2Seq
 from losslayer.seq2seq.settings import Settings
 from losslayer.seq2seq.training import TOKENS
-from losslayer_serve.errors import FolderError
-from losslayer_serve.new_folder import check_replaceable
 
-STATES = "*.run"  # the files of ll.callbacks.Resume
 Files = list[Path] | None
 
 
@@ -41,10 +41,8 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Times each pair is seen, at most.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed, another run.")] = None,
     change: Change = None,
-    out: Annotated[Path, typer.Option(help="Folder to write the model to.")] = DEFAULT,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an earlier model in that folder.")
-    ] = False,
+    out: Out = DEFAULT,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Train a model on pairs of sequences.
@@ -82,19 +80,12 @@ def train(
         f"{k}={json.dumps(v, ensure_ascii=False)}" for k, v in given.items() if v is not None
     ]
     settings = changed(settings, [*options, *(change or [])])
-    state = out.with_name(f"{out.name}.partial") if out.name else out
-    goes_on = _check_place(out, state, overwrite)
+    place = Place(out, store.MARKER, overwrite, also=(f"*{TOKENS}",))
     known, measured = _read(settings)
     note(f"Training on {keras.config.backend()}; the first epoch compiles the model.")
-    if goes_on:
-        note(f"{state}: holds a training that ended early; going on with it.")
-    model = _trained(known, measured, settings, state, overwrite)
-    if model.interrupted:
-        note("Stopped early, what has been learned so far is kept; the same command goes on.")
+    model = place.train(lambda state: _trained(known, measured, settings, state))
     model.metrics["dev"] = model.evaluate(measured)
-    model.save(out)
-    if not model.interrupted:
-        _remove(state)
+    place.save(model)
     seconds = time.perf_counter() - started
     if as_json:
         result = {
@@ -128,17 +119,6 @@ def figures_table(columns: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _check_place(out: Path, state: Path, overwrite: bool) -> bool:
-    """Whether a training goes on; an error if the folder can't be written."""
-    if not out.name:
-        raise FolderError(f"{out}: must have a name of its own. Give another --out")
-    check_replaceable(out, store.MARKER)
-    goes_on = any(state.glob(STATES))
-    if (out / store.MARKER).exists() and not overwrite and not goes_on:
-        raise FolderError(f"{out}: holds a model already. Add --overwrite to replace it")
-    return goes_on
-
-
 def _read(settings: Settings) -> tuple[Pairs, Pairs]:
     """The pairs to learn from, and those to measure on."""
     data = settings.data
@@ -161,30 +141,6 @@ def _read(settings: Settings) -> tuple[Pairs, Pairs]:
     return known, measured
 
 
-def _trained(
-    known: Pairs, measured: Pairs, settings: Settings, state: Path, overwrite: bool
-) -> Seq2Seq:
-    progress = ProgressBar()
-
-    def run() -> Seq2Seq:
+def _trained(known: Pairs, measured: Pairs, settings: Settings, state: Path) -> Seq2Seq:
+    with contextlib.closing(ProgressBar()) as progress:
         return Seq2Seq.train(known, measured, settings, progress.line, state, [progress])
-
-    try:
-        return run()
-    except ll.ResumeError as problem:
-        if not overwrite:
-            advice = "Add --overwrite to start anew, or give another --out"
-            raise FolderError(f"{state}: {problem} {advice}") from problem
-        note(f"{state}: holds another training, or none that can be read; starting anew.")
-        _remove(state)
-        return run()
-    finally:
-        progress.close()
-
-
-def _remove(state: Path) -> None:
-    """Remove the stored states and tokens, and their folder if nothing else is in it."""
-    for path in [*state.glob(STATES), *state.glob(f"*{TOKENS}")]:
-        path.unlink()
-    if state.is_dir() and not any(state.iterdir()):
-        state.rmdir()

@@ -9,19 +9,16 @@ from typing import Annotated
 import typer
 
 import losslayer as ll
+from losslayer.commands.console import Json, JsonLines, Model, asked_lines, note
 from losslayer.seq2seq.commands.shared import (
     DEFAULT,
     Change,
     Checkpoint,
     Data,
-    Json,
-    Model,
     Models,
     decoding,
-    lines,
     load,
     measured_pairs,
-    note,
     told,
 )
 from losslayer.seq2seq.decoding import DecodingSettings
@@ -52,7 +49,7 @@ def predict(
         list[str] | None, typer.Option(help="A token that never comes; repeatable.")
     ] = None,
     change: Change = None,
-    as_json: Json = False,
+    as_json: JsonLines = False,
 ) -> None:
     """Print the output for each source.
 
@@ -78,7 +75,10 @@ def predict(
     never = [used.target_tokens.id_of(token) for token in must_not] if must_not else None
     chosen = decoding(used, change, beam=beam, n_best=n_best, must_not=never)
     only = [line for line in read_lines(allowed) if line.strip()] if allowed else None
-    given = iter(sources) if sources else lines(file)
+    if sources:
+        given = iter(sources)
+    else:
+        given = read_lines(file) if file else asked_lines("predict", "a source")
     at_once = 1 if not sources and file is None and sys.stdin.isatty() else CHUNK
     number = blank = 0
     while chunk := list(islice(given, at_once)):
@@ -123,7 +123,7 @@ def score(
     data: Data,
     model: Models = [DEFAULT],  # noqa: B006
     checkpoint: Checkpoint = None,
-    as_json: Json = False,
+    as_json: JsonLines = False,
 ) -> None:
     """Print the log-probability of each given target, its end included.
 

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 import losslayer as ll
-from losslayer.seq2seq import options
+from losslayer import options
 from losslayer.seq2seq.decoding.batches import Batch, batches
 from losslayer.seq2seq.decoding.constraints import Constraints, moved, trie_of
 from losslayer.seq2seq.decoding.search import NEVER, NOTHING, begin, sampling_step, search_step

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from losslayer.seq2seq import options
+from losslayer import options
 from losslayer.seq2seq.symbols import END
 
 

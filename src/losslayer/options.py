@@ -13,7 +13,7 @@ def refuse(owner: str, name: str, rule: str, value: Any, advice: str = "") -> No
     raise ll.ArgumentError(f"{message} {advice}".rstrip())
 
 
-def whole(owner: str, least: int, **values: Any) -> None:
+def whole(owner: str, least: int, /, **values: Any) -> None:
     """Each value is a whole number, and not below `least`."""
     for name, value in values.items():
         number = isinstance(value, numbers.Integral) and not isinstance(value, bool)
@@ -35,7 +35,7 @@ def choice(owner: str, name: str, value: Any, allowed: Iterable) -> None:
         refuse(owner, name, f"be one of {allowed}", value)
 
 
-def switch(owner: str, **values: Any) -> None:
+def switch(owner: str, /, **values: Any) -> None:
     """Each value is True or False."""
     for name, value in values.items():
         if not isinstance(value, bool):

@@ -1,0 +1,1 @@
+"""What the commands of the applications share: how they ask and tell, and where a model goes."""
