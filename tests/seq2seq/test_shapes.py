@@ -7,7 +7,7 @@ import pytest
 from losslayer.seq2seq.decoding import Decoder, DecodingSettings
 from losslayer.seq2seq.decoding.batches import bucket
 from losslayer.seq2seq.scoring import Scorer
-from tests.seq2seq.conftest import VOCABULARY, more
+from tests.seq2seq.conftest import VOCABULARY
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="nothing is compiled there"
@@ -22,9 +22,10 @@ def sentences(count, longest, vocabulary=12, seed=0):
     return found, len({bucket(len(ids)) for ids in found})
 
 
+@pytest.mark.slow  # `test_search.py` has one such case by default
 @pytest.mark.parametrize(
     ("kind", "beam"),
-    [("gru", 1), more("gru", 5), more("transformer", 1), more("transformer", 5), more("lstm", 5)],
+    [("gru", 1), ("gru", 5), ("transformer", 1), ("transformer", 5), ("lstm", 5)],
 )
 def test_a_thousand_sentences_are_decoded_in_a_shape_for_each_bucket(of_kind, kind, beam):
     """Both what begins a search and its step."""
