@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import losslayer as ll
-from losslayer.saving import ExportError
+from losslayer.saving import ExportError, session
 from losslayer.seq2seq import export
 from losslayer.seq2seq.check import SelfCheckError, self_check
 from losslayer.seq2seq.decoding import DecodingSettings
@@ -18,6 +18,7 @@ from tests.seq2seq.conftest import (
     KINDS,
     SOURCES,
     VOCABULARY,
+    compiles,
     decoder,
     log_probabilities,
     log_softmax,
@@ -60,6 +61,7 @@ def test_golden_pairs_have_many_shapes(longest):
             assert (row[0], row[last], row[last + 1 :].any()) == (BEGIN, END, False)
 
 
+@compiles
 @pytest.mark.parametrize("kind", EACH_KIND)
 def test_the_parts_are_the_model(of_kind, kind):
     """On the engine that runs here, with its own weights: scores, and what follows a prefix."""
@@ -159,9 +161,8 @@ def test_the_files_say_what_the_model_says(of_kind, exported, kind):
 @pytest.mark.slow
 def test_the_sizes_have_names(exported):
     """So that who looks at a file sees what may be of any size."""
-    files = Exported(exported("transformer")[0])
-    decoder = files._decoder
-    shapes = {value.name: value.shape for value in (*decoder.get_inputs(), *decoder.get_outputs())}
+    run = session(exported("transformer")[0] / "decoder.onnx")
+    shapes = {value.name: value.shape for value in (*run.get_inputs(), *run.get_outputs())}
     assert shapes["prefix"] == ["batch", "prefix_time"]
     assert shapes["keys_1"] == ["batch", 2, "source_time", 8]
     assert shapes["logits"] == ["batch", VOCABULARY]

@@ -1,14 +1,13 @@
 """An exported model, run by ONNX Runtime: what needs neither Keras nor an engine of it."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from losslayer.saving import session
+from losslayer.saving import ExportError, session
 from losslayer.seq2seq.decoding.batches import batches
 from losslayer.seq2seq.symbols import BEGIN, END
 from losslayer_serve.errors import FolderError
@@ -31,10 +30,12 @@ class Exported:
 
     Raises:
         FolderError: If one is missing.
+        losslayer.saving.ExportError: In use, if one can't be read or run.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path = Path(path)
+        self._sessions: dict[str, Any] = {}
         for name in FILES:
             if not (self.path / name).is_file():
                 raise FolderError(f"{self.path}: holds no {name}. Run: losslayer seq2seq export")
@@ -60,25 +61,23 @@ class Exported:
 
     def token_scores(self, source: np.ndarray, target: np.ndarray) -> np.ndarray:
         """The log-probability of each token after the first, `(batch, time - 1)`; 0 at padding."""
-        return self._scorer.run(None, {"source": source, "target": target})[0]
+        return self._run(SCORER, {"source": source, "target": target})["log_probability"]
 
     def memory(self, source: np.ndarray) -> dict[str, np.ndarray]:
         """What the decoder reads of sources."""
-        names = [output.name for output in self._encoder.get_outputs()]
-        return dict(zip(names, self._encoder.run(names, {"source": source})))
+        return self._run(ENCODER, {"source": source})
 
     def logits(self, prefix: np.ndarray, memory: dict[str, np.ndarray]) -> np.ndarray:
         """Those of the token after each prefix, `(batch, vocab)`."""
-        return self._decoder.run(None, {"prefix": prefix, **memory})[0]
+        return self._run(DECODER, {"prefix": prefix, **memory})["logits"]
 
-    @cached_property
-    def _scorer(self) -> Any:
-        return session(self.path / f"{SCORER}.onnx")
-
-    @cached_property
-    def _encoder(self) -> Any:
-        return session(self.path / f"{ENCODER}.onnx")
-
-    @cached_property
-    def _decoder(self) -> Any:
-        return session(self.path / f"{DECODER}.onnx")
+    def _run(self, part: str, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        path = self.path / f"{part}.onnx"
+        if part not in self._sessions:
+            self._sessions[part] = session(path)
+        run = self._sessions[part]
+        names = [output.name for output in run.get_outputs()]
+        try:
+            return dict(zip(names, run.run(names, given)))
+        except Exception as problem:  # ONNX Runtime's errors have no public class
+            raise ExportError(f"{path}: can't be run by ONNX Runtime ({problem})") from problem
