@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from losslayer.faq.vectors import unit_vectors
-from losslayer.saving import ExportError, export, export_encoder, golden_ids, write_weights
+from losslayer.saving import ExportError, export_encoder, golden_ids, graphs, write_weights
 from losslayer_serve.encoder import Encoder
 from losslayer_serve.folder import new_model_folder
 from losslayer_serve.tokenizer import Tokenizer
@@ -120,7 +120,7 @@ def test_what_another_process_cannot_build_is_refused(tmp_path, monkeypatch):
 def test_a_missing_package_is_named(tmp_path, monkeypatch, package):
     """With the extra that has it."""
     model = encoders.cnn(SPEC)
-    for needed in export.NEEDED:  # which of the others are there doesn't matter
+    for needed in graphs.NEEDED:  # which of the others are there doesn't matter
         monkeypatch.setitem(sys.modules, needed, None if needed == package else sys)
     with pytest.raises(ExportError, match=rf'`{package}` is not .* "losslayer\[onnx\]"'):
         export_encoder(tmp_path / "a.onnx", model, encoders.cnn, SPEC, GOLDEN)

@@ -157,10 +157,10 @@ def test_an_ensemble_averages_probabilities():
 
 
 def test_few_shapes_and_the_order_given(of_kind):
-    """As many compilations as there are buckets, and every output where its source stood."""
+    """As many compilations as buckets of 1,000 sources, each output where its source was."""
     generator = np.random.default_rng(0)
-    sources = [generator.integers(4, 12, n).tolist() for n in generator.integers(1, 21, 40)]
-    search = Decoder(of_kind("gru"), DecodingSettings(beam=2, longest=2, batch_size=8))
+    sources = [generator.integers(4, 12, n).tolist() for n in generator.integers(1, 21, 1000)]
+    search = Decoder(of_kind("gru"), DecodingSettings(beam=2, longest=2))
     first = [h[0] for h in search.decode(sources)]
     buckets = {bucket(len(source)) for source in sources}
     assert len(buckets) == 3

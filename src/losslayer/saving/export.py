@@ -1,10 +1,6 @@
 """An encoder as ONNX, with free batch and time, and the proof that it gives the same vectors."""
 
-import importlib.util
-import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -14,15 +10,8 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-import losslayer as ll
-from losslayer.saving.weights import write_weights
+from losslayer.saving.graphs import ExportError, session, write_graphs
 from losslayer_serve.vectors import unit
-
-NEEDED = ("tensorflow", "tf2onnx", "onnx", "onnxruntime")
-
-
-class ExportError(ll.LosslayerError, ValueError):
-    """An encoder that can't be exported, or gives other vectors once it is."""
 
 
 class Parity(NamedTuple):
@@ -95,21 +84,12 @@ def export_encoder(
         ExportError: If a package is missing, the encoder can't be written, or a difference is
             larger than `tolerance`. What is at `path` is then left as it was.
     """
-    if build.__module__ == "__main__" or "<" in build.__qualname__:
-        raise ExportError(
-            "export_encoder: `build` must be a function of a module that another process can "
-            f"import. Received: build={build!r}"
-        )
     if not golden:
         raise ExportError("export_encoder: `golden` must have a batch. Received: none")
-    for package in NEEDED:
-        if importlib.util.find_spec(package) is None:
-            raise ExportError(f'`{package}` is not installed. Run: pip install "losslayer[onnx]"')
     path = Path(path)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-        weights, written = Path(folder, "weights.safetensors"), Path(folder, "encoder.onnx")
-        write_weights(weights, encoder)
-        _write(build, spec, weights, written)
+        write_graphs(folder, encoder, build, spec)
+        written = Path(folder, "whole.onnx")
         parity = _compare(encoder, written, golden)
         if not parity.difference <= tolerance:  # not: `>`, which NaN passes
             raise ExportError(
@@ -125,42 +105,14 @@ def export_encoder(
     return parity
 
 
-def _write(build: Callable[[Any], Any], spec: Any, weights: Path, written: Path) -> None:
-    """Have another process write the file."""
-    order = {
-        "build": f"{build.__module__}:{build.__qualname__}",
-        "spec": spec,
-        "weights": str(weights),
-        "out": str(written),
-    }
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": "tensorflow",
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-        "CUDA_VISIBLE_DEVICES": "-1",  # its memory belongs to whoever trains
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "losslayer.saving.export_process"],
-        input=json.dumps(order),
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or ["no message"]
-        raise ExportError(f"{order['build']}: can't be exported ({said[-1]})")
-
-
 def _compare(encoder: keras.Model, written: Path, golden: Sequence[np.ndarray]) -> Parity:
-    import onnxruntime  # here: only who exports needs it
+    runs = session(written)
 
     def exported(ids: np.ndarray) -> np.ndarray:
-        return unit(session.run(None, {session.get_inputs()[0].name: ids})[0])
+        return unit(runs.run(None, {runs.get_inputs()[0].name: ids})[0])
 
     difference, padding = [], []
     try:
-        session = onnxruntime.InferenceSession(str(written), providers=["CPUExecutionProvider"])
         for ids in golden:
             found = exported(ids)
             expected = unit(keras.ops.convert_to_numpy(encoder(ids, training=False)))

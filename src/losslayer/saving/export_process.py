@@ -1,4 +1,4 @@
-"""Writes an ONNX file from TensorFlow: a process of its own, whichever engine trained the model.
+"""Writes ONNX files from TensorFlow: a process of its own, whichever engine trained the model.
 
 TensorFlow, because from there loops keep a free number of steps: PyTorch's exporter fixes the
 number it was shown, JAX has none of its own.
@@ -7,6 +7,8 @@ number it was shown, JAX has none of its own.
 import importlib
 import json
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,6 +17,7 @@ import onnx
 from tf2onnx import utils
 from tf2onnx.handler import tf_op
 
+from losslayer.saving.graphs import Graphs
 from losslayer.saving.weights import read_weights
 
 
@@ -41,24 +44,37 @@ def main() -> None:
     """Build, load, export; the order is one JSON object on standard input."""
     order = json.load(sys.stdin)
     module, _, function = order["build"].partition(":")
-    encoder = getattr(importlib.import_module(module), function)(order["spec"])
-    read_weights(order["weights"], encoder)
-    [tokens] = encoder.inputs
-    signature = keras.InputSpec(shape=(None, None), dtype=tokens.dtype, name=tokens.name)
-    encoder.export(order["out"], format="onnx", verbose=False, input_signature=[signature])
-    written = onnx.load(order["out"])
-    if len(written.graph.input) > 1:
+    graphs = getattr(importlib.import_module(module), function)(order["spec"])
+    if not isinstance(graphs, Graphs):
+        graphs = Graphs(graphs, {"whole": graphs}, {})
+    read_weights(order["weights"], graphs.whole)
+    for name, part in graphs.parts.items():
+        _write(Path(order["folder"], f"{name}.onnx"), part, graphs.times)
+
+
+def _write(path: Path, model: keras.Model, times: Mapping[str, str]) -> None:
+    def signature(tensor: Any) -> keras.InputSpec:
+        return keras.InputSpec(shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
+
+    signatures = [keras.tree.map_structure(signature, model.input)]
+    model.export(path, format="onnx", verbose=False, input_signature=signatures)
+    written = onnx.load(path)
+    inputs, outputs = written.graph.input, written.graph.output
+    if len(inputs) > len(model.inputs):
         # So end tensors that the engine made while the graph was built, as `ops.arange` does.
-        sys.exit("the constants in the graph of the encoder must be NumPy arrays")
-    _name_sizes(written.graph.input[0], ["batch", "time"])
-    _name_sizes(written.graph.output[0], ["batch"])
-    onnx.save(written, order["out"])
-
-
-def _name_sizes(value: onnx.ValueInfoProto, names: list[str]) -> None:
-    """Call the free sizes what they are."""
-    for size, name in zip(value.type.tensor_type.shape.dim, names, strict=False):
-        size.dim_param = name
+        sys.exit("the constants in the graph of the model must be NumPy arrays")
+    named = model.output if isinstance(model.output, dict) else {outputs[0].name: model.output}
+    shapes = {name: tensor.shape for name, tensor in named.items()}
+    shapes |= {tensor.name: tensor.shape for tensor in model.inputs}
+    for value in (*inputs, *outputs):
+        time = times.get(value.name, "time")
+        sizes = zip(value.type.tensor_type.shape.dim, shapes[value.name])
+        for axis, (size, known) in enumerate(sizes):
+            if known is None:
+                size.dim_param = time if axis else "batch"
+            else:
+                size.dim_value = known
+    onnx.save(written, path)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Whether a model says the same in all the ways in which it can be asked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,8 @@ class SelfCheck:
         worse: How many outputs of the beam are less likely than the greedy ones. That happens: a
             beam may drop the beginning of the greedy output for others.
         tolerance: What the differences were held against.
+        exported: Largest difference between the score of all places at once, and that of the
+            exported model; None: there is none.
     """
 
     rows: int
@@ -48,6 +50,7 @@ class SelfCheck:
     beam: float
     worse: int
     tolerance: float
+    exported: float | None = None
 
     def failures(self) -> list[str]:
         """A sentence for each check that fails."""
@@ -57,8 +60,9 @@ class SelfCheck:
                 ("step by step", self.cached),
                 ("more padding", self.padding),
                 ("search", self.search),
+                ("exported", self.exported),
             )
-            if not value <= self.tolerance  # not: `>`, which NaN passes
+            if value is not None and not value <= self.tolerance  # not: `>`, which NaN passes
         ]
         if not self.beam >= self.greedy - self.tolerance:
             found.append(
@@ -73,6 +77,7 @@ def self_check(
     sources: Sequence[Sequence[int]],
     targets: Sequence[Sequence[int]],
     tolerance: float | None = None,
+    exported: Callable[[list[list[int]], list[list[int]]], np.ndarray] | None = None,
 ) -> SelfCheck:
     """Compare the ways in which a model can be asked.
 
@@ -81,6 +86,7 @@ def self_check(
         sources: Token ids of each pair, without padding.
         targets: The same, without begin and end.
         tolerance: The largest difference per token; None: 1e-4, and 0.05 in half precision.
+        exported: An `Exported` of the model, whose scores are compared too.
 
     Returns:
         What was found.
@@ -118,6 +124,7 @@ def self_check(
         beam=float(np.mean(outputs[BEAM])),
         worse=int(np.sum(outputs[BEAM] < outputs[1] - tolerance * lengths)),
         tolerance=tolerance,
+        exported=None if exported is None else apart(exported(sources, targets)),
     )
     if failures := report.failures():
         raise SelfCheckError("self_check: " + "; ".join(failures) + ".")

@@ -62,9 +62,22 @@ class Scorer:
             ops.log_softmax(ops.cast(m.training.inference([source, target]), "float32"))
             for m in self.models
         ]
-        labels = ops.expand_dims(target[:, 1:], -1)
-        scores = ops.take_along_axis(mean_of_probabilities(found), labels, axis=-1)
-        return ops.where(ops.equal(labels, PADDING), 0.0, scores)[..., 0]
+        return of_targets(mean_of_probabilities(found), target)
+
+
+def of_targets(log_p: Any, target: Any) -> Any:
+    """What log probabilities say of the tokens of targets.
+
+    Args:
+        log_p: `(batch, time - 1, vocab)`, of what comes after each place of a target.
+        target: From begin to end, `(batch, time)`.
+
+    Returns:
+        `(batch, time - 1)`, 0 at padding.
+    """
+    labels = ops.expand_dims(target[:, 1:], -1)
+    scores = ops.take_along_axis(log_p, labels, axis=-1)
+    return ops.where(ops.equal(labels, PADDING), 0.0, scores)[..., 0]
 
 
 def score(

@@ -16,9 +16,12 @@ from losslayer.seq2seq import store, training
 from losslayer.seq2seq.check import SelfCheck, self_check
 from losslayer.seq2seq.decoding import Decoder, DecodingSettings
 from losslayer.seq2seq.evaluation import Weights, mean_weights, set_weights, weights_of
+from losslayer.seq2seq.export import export
+from losslayer.seq2seq.exported import Exported
 from losslayer.seq2seq.measures import measures
 from losslayer.seq2seq.model import Models
 from losslayer.seq2seq.pairs import Pairs
+from losslayer.seq2seq.parity import ExportParity
 from losslayer.seq2seq.rows import Rows, rows
 from losslayer.seq2seq.scoring import Scorer
 from losslayer.seq2seq.settings import Settings
@@ -143,19 +146,23 @@ class Seq2Seq:
         """The log-probability of each target, its end included; float64, `(batch,)`."""
         return self._scorer(self._source_ids(sources), self.target_tokens(targets))
 
-    def check(self, pairs: Pairs, rows: int = 32) -> SelfCheck:
+    def check(
+        self, pairs: Pairs, rows: int = 32, exported: str | PathLike[str] | None = None
+    ) -> SelfCheck:
         """Whether the model says the same in all the ways in which it can be asked.
 
         Args:
             pairs: Pairs, of which those that aren't too long are tried.
             rows: How many of them, at most.
+            exported: The folder with its ONNX files, which are asked too.
 
         Raises:
             losslayer.seq2seq.check.SelfCheckError: If it does not; the message has the numbers.
         """
         found = self.rows(pairs)
         targets = [target[1:-1] for target in found.targets[:rows]]
-        return self_check(self.all_models, found.sources[:rows], targets)
+        files = None if exported is None else Exported(exported)
+        return self_check(self.all_models, found.sources[:rows], targets, exported=files)
 
     def evaluate(self, pairs: Pairs, decoding: DecodingSettings | None = None) -> dict[str, float]:
         """Figures on pairs: with the right targets, and of decoded outputs.
@@ -320,3 +327,21 @@ class Seq2Seq:
             FolderError: If it isn't such a folder, or a part is missing or broken.
         """
         return cls(**store.load(path, checkpoint))
+
+    @staticmethod
+    def export(path: str | PathLike[str]) -> ExportParity:
+        """Add ONNX files to what `save` wrote, proved to say what the model says.
+
+        What `load` gives is exported, with the weights that the training kept: `scorer.onnx`, the
+        log-probability of each token of a target; `encoder.onnx` and `decoder.onnx`, to decode
+        without Keras. `losslayer.seq2seq.exported.Exported` runs them.
+
+        Returns:
+            The differences that were found.
+
+        Raises:
+            FolderError: If no model is saved there.
+            losslayer.saving.ExportError: If a package is missing, or a file says something else
+                than the model; the folder is then as it was.
+        """
+        return export(path)

@@ -2,6 +2,7 @@
 
 import typer
 
+from losslayer.seq2seq.commands.export import export
 from losslayer.seq2seq.commands.folders import average
 from losslayer.seq2seq.commands.measuring import check, compare, evaluate
 from losslayer.seq2seq.commands.training import train
@@ -13,5 +14,6 @@ app = typer.Typer(
 )
 for command in (train, evaluate, predict, score, attention, compare, check, average):
     app.command()(command)
+app.command()(export)
 
 __all__ = ["app"]

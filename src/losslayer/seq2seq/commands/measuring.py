@@ -9,6 +9,7 @@ import typer
 
 from losslayer.commands.console import Json
 from losslayer.seq2seq import compare as comparing
+from losslayer.seq2seq.commands.export import OnnxFolder, onnx_folder
 from losslayer.seq2seq.commands.shared import (
     DEFAULT,
     Change,
@@ -82,6 +83,7 @@ def check(
     model: Models = [DEFAULT],  # noqa: B006
     checkpoint: Checkpoint = None,
     rows: Annotated[int, typer.Option(min=1, help="How many pairs are tried.")] = 32,
+    exported: OnnxFolder = None,
     as_json: Json = False,
 ) -> None:
     """Check that a model says the same in all the ways in which it can be asked.
@@ -89,13 +91,17 @@ def check(
         losslayer seq2seq check dev.tsv --model runs/g2p
 
     The score of a target at once is that step by step, padding changes nothing, and the search
-    says of its outputs what scoring them says. The command fails if one is not so.
+    says of its outputs what scoring them says. ONNX files say it too, where `export` added them
+    to the model; those of another checkpoint or folder only with --exported. The command fails if
+    one is not so.
     """
     used = load(model, checkpoint)
-    found = used.check(measured_pairs(used, data), rows)
+    files = onnx_folder(model, checkpoint, exported)
+    found = used.check(measured_pairs(used, data), rows, files)
     if as_json:
         print(json.dumps(dataclasses.asdict(found)))
         return
     for name, value in dataclasses.asdict(found).items():
-        print(f"{name:10}{value:12.6g}")
+        if value is not None:
+            print(f"{name:10}{value:12.6g}")
     print("\nin order")
