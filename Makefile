@@ -24,6 +24,9 @@ TORCH ?= torch==2.13.0
 # With the other libraries whose losses ours are compared with: most are written in it.
 EXTRAS_torch := dev,peers
 OLDEST := $(shell sed -n 's/.*"keras>=\([0-9.]*\)".*/\1.0/p' pyproject.toml)
+# Most of a test's time on JAX is compiling a model that trains for a step or two: it is optimised
+# less then, in a third of the time. The slow tests compile as users do.
+COMPILE := $(if $(filter jax,$(BACKEND)),JAX_DISABLE_MOST_OPTIMIZATIONS=1)
 # Neither Keras nor an engine is imported there: on one engine they show all that they can.
 WITHOUT := $(if $(filter jax,$(BACKEND)),,--ignore=tests/serve)
 # Their slow tests are further cases of what the others show on each engine: on the quickest one.
@@ -75,7 +78,7 @@ demo-tag: .venv/ready-jax
 	  KERAS_BACKEND=jax .venv/bin/losslayer tag predict --model $(WORDS)
 
 test: .venv/ready-$(BACKEND)
-	KERAS_BACKEND=$(BACKEND) .venv/bin/python $(PYTEST) -m "not slow" $(TWO) --durations=5 $(WITHOUT)
+	$(COMPILE) KERAS_BACKEND=$(BACKEND) .venv/bin/python $(PYTEST) -m "not slow" $(TWO) --durations=5 $(WITHOUT)
 
 lint: .venv/ready-jax
 	.venv/bin/ruff format --check .
@@ -102,7 +105,7 @@ test-wheel: .venv/ready-jax
 	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check \
 	  "$$(ls dist/*.whl)[jax,faq]" keras==$(OLDEST) pytest pytest-xdist
 	KERAS_BACKEND=jax .venv-wheel/bin/python -c "import keras; print('keras', keras.__version__)"
-	KERAS_BACKEND=jax .venv-wheel/bin/python $(PYTEST) -m "not slow" $(TWO) tests/metrics tests/layers \
+	$(COMPILE) KERAS_BACKEND=jax .venv-wheel/bin/python $(PYTEST) -m "not slow" $(TWO) tests/metrics tests/layers \
 	  tests/core/test_model.py tests/core/test_exact.py tests/core/test_files.py tests/core/test_sources.py
 
 clean:

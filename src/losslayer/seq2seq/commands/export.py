@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 import losslayer as ll
-from losslayer.seq2seq.commands.shared import DEFAULT, Json, Model, note
+from losslayer.commands.console import Json, Model, note
+from losslayer.seq2seq.commands.shared import DEFAULT
 from losslayer.seq2seq.exported import FILES
 from losslayer.seq2seq.seq2seq import Seq2Seq
 
