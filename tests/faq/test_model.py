@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import losslayer as ll
-from losslayer.faq.encoders import ENCODERS
+from losslayer.faq.encoders import ENCODERS, SHARPNESS
 from losslayer.faq.model import build
 from losslayer.faq.pooling import masked_max
 
@@ -52,6 +52,24 @@ def test_padding_changes_no_vector(small, name):
     assert np.abs(short[0] - short[1]).max() > 1e-3  # and a text does change it
     nothing = numpy_of(encoder(np.zeros((1, 4), "int32"), training=False))
     assert np.isfinite(nothing).all()
+
+
+def test_bag_against_numpy(small):
+    """The mean of the embeddings, weighted by the token's own weight and by that of its place."""
+    encoder = ENCODERS["bag"](20, small)
+    generator = np.random.default_rng(0)
+    for weight in encoder.weights:
+        weight.assign(generator.normal(size=weight.shape))
+    words, word_weights, place_weights = (
+        numpy_of(encoder.get_layer(name).embeddings)
+        for name in ("words", "word_weights", "place_weights")
+    )
+    for tokens, found in zip(TOKENS, numpy_of(encoder(TOKENS, training=False)), strict=True):
+        total, shares = 0.0, 0.0
+        for place, token in enumerate(tokens[tokens != 0]):
+            share = np.exp(SHARPNESS * (word_weights[token, 0] + place_weights[place, 0]))
+            total, shares = total + share * words[token], shares + share
+        np.testing.assert_allclose(found, total / shares, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ENCODERS)

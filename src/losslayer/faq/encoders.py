@@ -3,6 +3,7 @@
 lstm             an LSTM read once, its last state
 bilstm-maxpool   an LSTM in each direction, the largest of each value over time
 cnn              windows of one to four tokens, the largest of each over time
+bag              the mean over time, each token weighted by what it is and where it stands
 transformer      two blocks of self-attention, the mean over time
 bert             a pretrained one (`losslayer.faq.bert`)
 
@@ -21,6 +22,8 @@ from losslayer.faq.pooling import masked_max, masked_mean
 from losslayer.faq.settings import Settings
 
 WINDOWS = (1, 2, 3, 4)
+# What is learned of a token's weight in `bag` counts this many times: its steps are as large.
+SHARPNESS = 5.0
 HEADS = 4
 BLOCKS = 2
 
@@ -66,16 +69,38 @@ def cnn(vocabulary_size: int, settings: Settings) -> keras.Model:
     return keras.Model(tokens, layers.Concatenate()(found), name="cnn")
 
 
+def bag(vocabulary_size: int, settings: Settings) -> keras.Model:
+    """The mean of the tokens' embeddings, each weighted by what the token is and where it stands.
+
+        weight(t) = softmax over t of SHARPNESS (word(token at t) + place(t))
+
+    Embeddings of `2 * units` values start at random and large, so two texts with the same words are
+    near each other from the first step, and rare words stay what they are. The weights start
+    equal. Of the order of the tokens nothing is read but how far from the beginning one stands,
+    where a long answer says what it is about. It learns quickly, and from few pairs.
+    """
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    mask, seed = ops.not_equal(tokens, 0), settings.seed
+    start = keras.initializers.RandomUniform(-0.3, 0.3, seed=seed)
+    embedded = layers.Embedding(vocabulary_size, 2 * settings.units, start, name="words")(tokens)
+    word = layers.Embedding(vocabulary_size, 1, "zeros", name="word_weights")(tokens)
+    place = layers.Embedding(settings.longest, 1, "zeros", name="place_weights")(_places(mask))
+    weights = SHARPNESS * ops.squeeze(word + place, -1)
+    weights = ops.softmax(ops.where(mask, weights, -65504.0), axis=-1)
+    mean = ops.squeeze(ops.matmul(ops.expand_dims(weights, 1), embedded), 1)
+    mean = layers.Dropout(settings.dropout, seed=seed)(mean)
+    return keras.Model(tokens, mean, name="bag")
+
+
 def transformer(vocabulary_size: int, settings: Settings) -> keras.Model:
     """Blocks of self-attention, normalised before each part, and the mean over time."""
     tokens, mask, values = _embedded(vocabulary_size, settings)
     seed, dim = settings.seed, 2 * settings.units
     values = _dense(dim, seed + 1)(values)
-    place = ops.cumsum(ops.cast(mask, "int32"), axis=1) - 1  # of a token; padding has the last one
     start = keras.initializers.RandomUniform(seed=seed + 2)
     values = values + layers.Embedding(
         settings.longest, dim, embeddings_initializer=start, name="places"
-    )(ops.maximum(place, 0))
+    )(_places(mask))
     for block in range(BLOCKS):
         own = seed + 10 * (block + 1)
         normed = layers.LayerNormalization()(values)
@@ -93,6 +118,7 @@ ENCODERS: dict[str, Callable[[int, Settings], keras.Model]] = {
     "lstm": lstm,
     "bilstm-maxpool": bilstm_maxpool,
     "cnn": cnn,
+    "bag": bag,
     "transformer": transformer,
 }
 
@@ -120,6 +146,11 @@ def _embedded(vocabulary_size: int, settings: Settings) -> tuple[Any, Any, Any]:
     )(tokens)
     embedded = layers.Dropout(settings.dropout, seed=seed)(embedded)
     return tokens, ops.not_equal(tokens, 0), embedded
+
+
+def _places(mask: Any) -> Any:
+    """The place of each token in its text, from 0; padding has the last one."""
+    return ops.maximum(ops.cumsum(ops.cast(mask, "int32"), axis=1) - 1, 0)
 
 
 def _lstm(units: int, seed: int, **arguments: Any) -> ll.layers.LSTM:
