@@ -26,7 +26,7 @@ VOCABULARY = COUNT + WORDS
 KINDS = {
     "transformer": {"layers": 2},
     "gru": {"model": "gru"},
-    "lstm": {"model": "lstm", "layers": 2, "tied": False},
+    "lstm": {"model": "lstm", "layers": 2, "tied": False, "diagonal": True},
 }
 SOURCES = [[4, 5, 6], [7, 8, 9, 10, 11, 4, 5, 6], [11]]
 

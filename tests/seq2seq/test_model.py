@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import losslayer as ll
+from losslayer.seq2seq.attention import Nearness
 from losslayer.seq2seq.model import ModelSettings, build
 from losslayer.seq2seq.symbols import BEGIN, END
 from losslayer.seq2seq.transformer import sinusoids
@@ -155,6 +156,36 @@ def test_sinusoids_at_any_place():
             np.testing.assert_allclose(found[row, 4 + i], np.cos(angle), atol=1e-3)
 
 
+def test_scores_of_distances():
+    """What was learned for a distance, less the distance; beyond the farthest all are as there."""
+    nearness = Nearness("nearness", farthest=2)
+    asking, read = np.array([[0, 1, 5]]), np.array([[-1, 0, 1, 2, 3], [0, 0, 4, 9, 1]])
+    nearness(asking, read)
+    learned = np.array([0.5, -1.0, 2.0, 3.0, 0.25], "float32")
+    nearness.learned.set_weights([learned[:, None]])
+    found = keras.ops.convert_to_numpy(nearness(asking, read))
+    assert found.shape == (2, 3, 5)
+    for row in range(2):
+        for a, place in enumerate([0, 1, 5]):
+            for b in range(5):
+                distance = min(max(read[row, b] - place, -2), 2)
+                assert found[row, a, b] == learned[distance + 2] - abs(distance)
+
+
+@pytest.mark.parametrize("kind", [more("gru"), "lstm"])
+def test_attention_begins_on_the_diagonal(kind):
+    """Before anything is learned, each target place reads most at the same source place."""
+    settings = dataclasses.replace(SMALL, model=kind, diagonal=True)
+    network = build(settings, 12, 9).network
+    memory = network.encode(padded([[4, 5, 6, 7]]))
+    memory["keys"] = keras.ops.zeros_like(memory["keys"])  # scores of places alone
+    state = network.start(memory, 1, 4)
+    for place in range(4):
+        token = np.full((1, 1), BEGIN, "int32")
+        _, weights, state = network.step(token, place, memory, state)
+        assert keras.ops.convert_to_numpy(weights)[0, 0].argmax() == place
+
+
 @compiles
 def test_the_inference_graph_is_kerass_own(of_kind):
     """So its file loads with no losslayer installed."""
@@ -172,6 +203,7 @@ def test_what_is_refused():
         ({"dim": 33, "model": "gru"}, "`dim` must be even"),
         ({"dropout": 1.0}, "`dropout` must be a number >= 0 and < 1"),
         ({"r_drop": 1.0, "fused": True}, "`r_drop` must be 0 when fused=True"),
+        ({"diagonal": True}, "`diagonal` must be False where model='transformer'"),
         ({"tied": "yes"}, "`tied` must be True or False"),
     ]:
         with pytest.raises(ll.ArgumentError, match=message):

@@ -19,6 +19,34 @@ def weights_of(scores: Any, mask: Any) -> Any:
     return ops.softmax(ops.where(mask, ops.cast(scores, "float32"), NEVER))
 
 
+class Nearness:
+    """A score for each distance between the place that reads and the place that is read.
+
+        score = learned[distance] - |distance|
+
+    so attention begins near the diagonal and learns how far to go, and to which side. A learned
+    score for each distance: Raffel et al. 2020, arXiv:1910.10683, section 2.1; one that falls with
+    the distance: Press et al. 2022, arXiv:2108.12409.
+
+    Args:
+        name: Name of its layer.
+        farthest: Distances beyond it have the score that it has.
+    """
+
+    def __init__(self, name: str, farthest: int = 16) -> None:
+        self.farthest = farthest
+        self.learned = layers.Embedding(
+            2 * farthest + 1, 1, embeddings_initializer="zeros", name=name
+        )
+
+    def __call__(self, asking: Any, read: Any) -> Any:
+        """Scores `(batch, queries, time)` of places `(batch, queries)` and `(batch, time)`."""
+        distance = ops.expand_dims(read, 1) - ops.expand_dims(asking, 2)
+        distance = ops.clip(distance, -self.farthest, self.farthest)
+        learned = self.learned(distance + self.farthest)[..., 0]
+        return learned - ops.cast(ops.abs(distance), learned.dtype)
+
+
 class Attention:
     """Scaled dot products in several heads (Vaswani et al. 2017, arXiv:1706.03762, section 3.2).
 

@@ -34,6 +34,9 @@ class ModelSettings:
         shared: Whether source and target have one embedding, and so one vocabulary.
         fused: Whether training computes the loss in blocks, without ever holding all logits: for
             large vocabularies.
+        diagonal: Whether attention begins by reading the source at the target's own place, and
+            learns how much the distance matters; for pairs that go along with each other, such as
+            letters and sounds. Of "gru" and "lstm".
         r_drop: Weight of the divergence between two passes with different dropout; 0: one pass.
         longest: Tokens of a source or a target at most, without begin and end.
         seed: Fixes the first weights and the dropout.
@@ -52,6 +55,7 @@ class ModelSettings:
     tied: bool = True
     shared: bool = False
     fused: bool = False
+    diagonal: bool = False
     r_drop: float = 0.0
     longest: int = 256
     seed: int = 0
@@ -67,10 +71,13 @@ class ModelSettings:
         options.number(owner, "label_smoothing", self.label_smoothing, 0, below=1)
         options.number(owner, "r_drop", self.r_drop, 0)
         options.switch(owner, tied=self.tied, shared=self.shared, fused=self.fused)
+        options.switch(owner, diagonal=self.diagonal)
         if self.dim % 2:
             options.refuse(owner, "dim", "be even", self.dim)
         if self.model == "transformer" and self.dim % self.heads:
             options.refuse(owner, "heads", f"divide dim={self.dim}", self.heads)
+        if self.model == "transformer" and self.diagonal:
+            options.refuse(owner, "diagonal", "be False where model='transformer'", True)
         if self.fused and self.r_drop:
             advice = "R-Drop compares the logits of all words, which fused=True never makes."
             options.refuse(owner, "r_drop", "be 0 when fused=True", self.r_drop, advice)

@@ -1,7 +1,8 @@
 """GRUs or LSTMs with attention, for whole sequences and step by step.
 
 The encoder reads in both directions. What the decoder has read asks the encoder's states once per
-token, after its last layer: Luong et al. 2015, arXiv:1508.04025, "general" scores.
+token, after its last layer: Luong et al. 2015, arXiv:1508.04025, "general" scores. With `diagonal`
+the score of the distance between the places of both is added.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import layers, ops
 
-from losslayer.seq2seq.attention import weights_of
+from losslayer.seq2seq.attention import Nearness, weights_of
 from losslayer.seq2seq.symbols import PADDING
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Recurrent:
         self.score = dense("attention_key", use_bias=False)
         self.join = dense("attention_out", activation="tanh")
         self.last_drop = dropout("attention_dropout")
+        self.nearness = Nearness("attention_nearness") if settings.diagonal else None
 
     def encode(self, source: Any) -> dict[str, Any]:
         """Read sources.
@@ -84,7 +86,8 @@ class Recurrent:
 
         Returns:
             The memory: `mask` `(batch, time)`, true where there is a token; `keys` and `values`,
-            `(batch, time, dim)`; `states`, with which the decoder begins, `(batch, dim)` each.
+            `(batch, time, dim)`; `states`, with which the decoder begins, `(batch, dim)` each;
+            with `diagonal` the `places` of the tokens, `(batch, time)`.
         """
         seen = ops.not_equal(source, PADDING)
         x = self.embed_source(source)
@@ -95,14 +98,18 @@ class Recurrent:
                 both = ops.concatenate([last[state], last[self.states + state]], axis=-1)
                 made = bridge(both)
                 states.append(ops.tanh(made) if state == 0 else made)  # a cell has no bounds
-        return {"mask": seen, "keys": self.score(x), "values": x, "states": states}
+        memory = {"mask": seen, "keys": self.score(x), "values": x, "states": states}
+        if self.nearness is not None:
+            memory["places"] = ops.cumsum(ops.cast(seen, "int32"), axis=1) - 1
+        return memory
 
     def decode(self, target: Any, memory: dict[str, Any]) -> Any:
         """What the head makes logits of, at all places of a target: `(batch, time, dim)`."""
         x = self.embed_target(target)
         for number, (drop, read) in enumerate(zip(self.target_drops, self.decoder)):
             x, *_ = read(drop(x), initial_state=self._of(memory["states"], number))
-        return self._attend(x, memory)[0]
+        places = ops.cumsum(ops.ones_like(target), axis=1) - 1
+        return self._attend(x, places, memory)[0]
 
     def start(self, memory: dict[str, Any], beam: int, longest: int) -> list[Any]:
         """The states of `beam` hypotheses per source, `(batch * beam, dim)` each."""
@@ -118,16 +125,19 @@ class Recurrent:
         for number, read in enumerate(self.decoder):
             x, kept = read.cell(x, self._of(state, number))
             after += kept
-        hidden, weights = self._attend(ops.reshape(x, (batch, beam, -1)), memory)
+        places = ops.reshape(ops.cast(place, "int32"), (1, 1))
+        hidden, weights = self._attend(ops.reshape(x, (batch, beam, -1)), places, memory)
         return hidden, weights, after
 
     def _of(self, states: list[Any], number: int) -> list[Any]:
         """Those of one layer."""
         return states[number * self.states : (number + 1) * self.states]
 
-    def _attend(self, x: Any, memory: dict[str, Any]) -> tuple[Any, Any]:
+    def _attend(self, x: Any, places: Any, memory: dict[str, Any]) -> tuple[Any, Any]:
         """`(batch, queries, dim)` with what it finds in the memory, and the weights."""
         scores = ops.einsum("bqd,bkd->bqk", x, memory["keys"])
+        if self.nearness is not None:
+            scores = scores + self.nearness(places, memory["places"])
         weights = weights_of(scores, ops.expand_dims(memory["mask"], 1))
         found = ops.einsum("bqk,bkd->bqd", ops.cast(weights, x.dtype), memory["values"])
         return self.last_drop(self.join(ops.concatenate([x, found], axis=-1))), weights

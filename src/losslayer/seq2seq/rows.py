@@ -6,6 +6,10 @@ from losslayer.seq2seq.pairs import Pairs
 from losslayer.seq2seq.symbols import BEGIN, END, UNKNOWN
 from losslayer.seq2seq.tokens import Tokens
 from losslayer.text import TokenBatches
+from losslayer.text.buckets import best_bounds
+
+# Where no text is longer, bounds that are multiples of 8 would make a quarter of it padding.
+_SHORT = 64
 
 
 class Rows(NamedTuple):
@@ -31,10 +35,14 @@ class Rows(NamedTuple):
             seed: Fixes the order; without it that of the rows.
         """
         columns = {"source": self.sources, "target": self.targets}
-        longest = max(map(len, [*self.sources, *self.targets]))
-        # One row must fit, and its length is rounded up.
-        room = max(tokens, -(-longest // 8) * 8)
-        return TokenBatches(columns, room, texts=("source", "target"), seed=seed)
+        lengths = [max(map(len, row)) for row in zip(self.sources, self.targets)]
+        bounds = best_bounds(lengths)
+        if bounds[-1] <= _SHORT:
+            bounds = best_bounds(lengths, count=len(bounds), multiple=2)
+        room = max(tokens, bounds[-1])  # one row must fit
+        return TokenBatches(
+            columns, room, bounds=bounds, texts=("source", "target"), lengths=lengths, seed=seed
+        )
 
 
 def rows(pairs: Pairs, source: Tokens, target: Tokens, longest: int) -> Rows:

@@ -12,6 +12,7 @@ from losslayer.seq2seq.evaluation import mean_weights, weights_of
 from losslayer.seq2seq.rows import rows
 from losslayer.seq2seq.tokens import Tokens
 from losslayer.seq2seq.training import tokens_of
+from losslayer.text.buckets import best_bounds
 from tests.seq2seq.app.conftest import small
 
 
@@ -231,3 +232,19 @@ def test_batches_hold_each_pair_once():
             assert right[right > 0].tolist() == found.targets[row]
             seen.append(int(row))
     assert sorted(seen) == list(range(19))
+
+
+@pytest.mark.parametrize(("longest", "multiple"), [(30, 2), (80, 8)])
+def test_short_texts_have_finer_bounds(longest, multiple):
+    """Less padding than multiples of 8 give, and no more shapes."""
+    lengths = [1 + n * n * (longest - 1) // 10_000 for n in range(101)]  # most are short
+    texts = pairs(["a" * n for n in lengths], ["B " * n for n in lengths])
+    source, target = Tokens.train(texts.sources, "characters"), Tokens.train(texts.targets, "words")
+    batches = rows(texts, source, target, 99).batches(1024)
+    of_rows = [n + 2 for n in lengths]  # with begin and end
+    eights = best_bounds(of_rows)
+    assert len(batches.bounds) <= len(eights)
+    assert batches.bounds == best_bounds(of_rows, len(eights), multiple)
+    padded = sum(min(bound for bound in eights if bound >= n) for n in of_rows)
+    saved = sum(min(b for b in batches.bounds if b >= n) for n in of_rows) / padded
+    assert (saved < 1) == (multiple == 2)

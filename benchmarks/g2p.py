@@ -1,0 +1,189 @@
+"""From spelling to sounds: the word and phoneme error rates of five languages.
+
+    python benchmarks/g2p.py --languages ita wel_sw            # one seed, on the development splits
+    python benchmarks/g2p.py --languages ita --set model.dropout=0.4 --seeds 0 1 2
+    python benchmarks/g2p.py --split test --seeds 0 1 2 3 4 --ensemble --runs runs/g2p    # final
+
+The data are those of SIGMORPHON 2021, task 1 (Ashby et al. 2021), with its splits: 8,000 pairs to
+learn from (dut, fre, hun: "medium"), or 800 (ita, wel_sw: "low"). The settings are the same for all
+languages of a size, and chosen on the development splits.
+
+The model learns one output for each letter: the sounds that the letter stands for, most often one
+or none. Which these are is learned from the training pairs alone (alignment.py). What is measured
+is the sounds, put together again: WER, words that are not all right, and PER, edits per sound.
+
+An ensemble is the mean of the seeds' probabilities. With --runs, models are kept in that folder:
+an interrupted run goes on, and a finished one isn't trained again. The data are read where
+LOSSLAYER_DATA says (default: ../shared/data). Prints a table in Markdown, then one JSON line;
+progress on standard error.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from alignment import align, as_text, learn, sounds_of
+from faq_banking77 import machine  # before losslayer: it chooses the engine
+
+from losslayer.seq2seq import Pairs, Seq2Seq, Settings, changed, pairs, read_pairs
+from losslayer.seq2seq.measures import measures
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("LOSSLAYER_DATA", ROOT.parent / "shared" / "data"))
+SIZES = {"dut": "medium", "fre": "medium", "hun": "medium", "ita": "low", "wel_sw": "low"}
+# Test WER of the task's baseline, an ensemble of ten neural transducers (Ashby et al. 2021).
+BASELINE = {"dut": 14.7, "fre": 8.5, "hun": 1.8, "ita": 19.0, "wel_sw": 10.0}
+ALL = (
+    "data.source_tokens=characters",
+    "data.target_tokens=words",
+    "model.model=gru",
+    "model.layers=1",
+    "model.dim=256",
+    "model.longest=64",
+    "training.decode_epochs=0",
+    "training.learning_rate=2e-3",
+    "training.ema=0.99",
+    "training.keep=last",
+    "decoding.length_penalty=0",
+)
+DEFAULTS = {
+    "medium": (
+        *ALL,
+        "model.dropout=0.3",
+        "training.epochs=15",
+        "training.tokens=768",
+        "training.warmup_steps=200",
+    ),
+    "low": (
+        *ALL,
+        "model.dropout=0.4",
+        "training.epochs=40",
+        "training.tokens=256",
+        "training.warmup_steps=100",
+    ),
+}
+MEASURES = ("wer", "per")
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def read(language: str, split: str) -> Pairs:
+    folder = DATA / "sigmorphon2021_g2p" / SIZES[language]
+    return read_pairs(folder / f"{language}_{split}.tsv", header=False)
+
+
+def aligned(language: str) -> tuple[Pairs, Pairs]:
+    """The training and development pairs, with the sounds of each letter as targets."""
+    train, dev = read(language, "train"), read(language, "dev")
+    table = learn(train.sources, [tuple(text.split()) for text in train.targets])
+
+    def of_letters(found: Pairs) -> Pairs:
+        shares = [
+            align(word, tuple(text.split()), table)
+            for word, text in zip(found.sources, found.targets)
+        ]
+        return pairs(found.sources, [as_text(share) for share in shares])
+
+    return of_letters(train), of_letters(dev)
+
+
+def trained(name: str, train: Pairs, dev: Pairs, settings: Settings, runs: Path | None) -> Seq2Seq:
+    """The model of this name in the folder, or a new one; the CPU time is among its metrics."""
+    place = None if runs is None else runs / name
+    if place is not None and place.exists():
+        model = Seq2Seq.load(place)
+        if model.settings != settings:
+            sys.exit(f"{place}: has other settings than these. Give another folder by --runs")
+        return model
+    partial = None if place is None else place.with_name(f"{name}.partial")
+    wall, cpu = time.perf_counter(), time.process_time()
+    model = Seq2Seq.train(train, dev, settings, say, resume=partial)
+    if model.interrupted:
+        sys.exit(f"{name}: interrupted; the same command goes on")
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    model.metrics["training"] = {"seconds": wall, "cpu_seconds": cpu}
+    if place is not None:
+        model.save(place)
+        shutil.rmtree(partial)
+    return model
+
+
+def measured(model: Seq2Seq, on: Pairs) -> dict[str, float]:
+    """The error rates in per cent."""
+    outputs = [sounds_of(text) for text in model.texts(on.sources)]
+    figures = measures(outputs, on.targets, str.split)
+    return {name: figures[name] for name in MEASURES}
+
+
+def of_language(language: str, given: argparse.Namespace) -> dict:
+    """All figures of a language."""
+    train, dev = aligned(language)
+    on = read(language, given.split)
+    settings = changed(Settings(), [*DEFAULTS[SIZES[language]], *given.changes])
+    models, seeds = [], []
+    for seed in given.seeds:
+        run = dataclasses.replace(settings, model=dataclasses.replace(settings.model, seed=seed))
+        model = trained(f"{language}-{seed}", train, dev, run, given.runs)
+        figures = {"seed": seed, **measured(model, on), **model.metrics["training"]}
+        say(f"{language} {given.split} {json.dumps(figures)}")
+        models.append(model)
+        seeds.append(figures)
+    found = {"pairs": len(on), "settings": dataclasses.asdict(settings), "seeds": seeds}
+    if given.ensemble:
+        found["ensemble"] = measured(models[0].together(models[1:]), on)
+        say(f"{language} {given.split} ensemble {json.dumps(found['ensemble'])}")
+    return found
+
+
+def row(language: str, found: dict, split: str) -> str:
+    seeds = found["seeds"]
+    cells = [language, " ".join(f"{run['wer']:.1f}" for run in seeds)]
+    for name in MEASURES:
+        values = [run[name] for run in seeds]
+        spread = f" ({np.std(values, ddof=1):.1f})" if len(values) > 1 else ""
+        cells.append(f"{np.mean(values):.1f}{spread}")
+    ensemble = found.get("ensemble")
+    cells += [f"{ensemble[name]:.1f}" if ensemble else "" for name in MEASURES]
+    cells.append(f"{BASELINE[language]:.1f}" if split == "test" else "")
+    cells.append(f"{np.mean([run['cpu_seconds'] for run in seeds]):.0f}")
+    return f"| {' | '.join(cells)} |"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--languages", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--split", choices=["dev", "test"], default="dev")
+    parser.add_argument("--ensemble", action="store_true", help="measure the seeds together too")
+    parser.add_argument("--runs", type=Path, help="folder that keeps the models")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="KEY=VALUE", dest="changes", action="extend"
+    )
+    given = parser.parse_args(arguments)
+    found = {language: of_language(language, given) for language in given.languages}
+
+    print(f"SIGMORPHON 2021, grapheme to phoneme, {given.split}: per cent; mean (sd) of the seeds.")
+    print(f"{machine()}.\n")
+    together = f"{len(given.seeds)} together"
+    columns = [f"WER of seeds {' '.join(map(str, given.seeds))}", "WER", "PER"]
+    columns += [f"WER of {together}", "PER", "baseline, ten together", "training, CPU s"]
+    print(f"| | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}")
+    for language in found:
+        print(row(language, found[language], given.split))
+    result = {"split": given.split, "machine": machine(), "baseline": BASELINE, **found}
+    print(f"\n{json.dumps(result)}")
+
+
+if __name__ == "__main__":
+    main()
