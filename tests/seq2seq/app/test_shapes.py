@@ -35,8 +35,9 @@ def test_a_training_compiles_a_shape_for_each_bucket(monkeypatch):
 
     for kind in ("train_step", "test_step"):
         monkeypatch.setattr(ll.Model, kind, noted(kind, getattr(ll.Model, kind)))
-    train, dev = words(200, 14, seed=0), words(40, 14, seed=1)
-    settings = small(epochs=3, decode_epochs=1, decode_rows=0)
+    # Of numbers that leave a short batch: it is filled, and no shape of its own.
+    train, dev = words(203, 14, seed=0), words(150, 14, seed=1)
+    settings = small(epochs=2, decode_epochs=1, decode_rows=0)
     settings = dataclasses.replace(settings, model=dataclasses.replace(settings.model, longest=16))
     model = Seq2Seq.train(train, dev, settings)
     tokens = settings.training.tokens
