@@ -31,6 +31,8 @@ COMPILE := $(if $(filter jax,$(BACKEND)),JAX_DISABLE_MOST_OPTIMIZATIONS=1)
 WITHOUT := $(if $(filter jax,$(BACKEND)),,--ignore=tests/serve)
 # Their slow tests are further cases of what the others show on each engine: on the quickest one.
 APPLICATIONS := tests/seq2seq tests/tag
+# Only there is something compiled.
+SHAPES := tests/seq2seq/test_shapes.py tests/seq2seq/app/test_shapes.py
 DEMO := runs/banking77
 SOUNDS := runs/cmudict
 WORDS := runs/chinese-words
@@ -90,11 +92,11 @@ setup-all: .venv/ready-jax .venv/ready-torch .venv/ready-tensorflow
 # Sources of data of the other engines are only there once these are installed.
 slow: setup-all
 	KERAS_BACKEND=jax .venv/bin/python $(PYTEST) -m slow $(TWO) $(APPLICATIONS:%=--ignore=%)
-	KERAS_BACKEND=jax .venv/bin/python $(PYTEST) tests/core/test_sources.py
+	KERAS_BACKEND=jax .venv/bin/python $(PYTEST) $(TWO) tests/core/test_sources.py $(SHAPES)
 	KERAS_BACKEND=tensorflow .venv/bin/python $(PYTEST) -m slow $(TWO) tests/callbacks/test_resume.py \
 	  "tests/callbacks/test_exact.py::test_every_step[two in one]" \
 	  "tests/callbacks/test_exact.py::test_every_step[tf.data with steps]" \
-	  tests/core/test_replicas.py tests/core/test_slices.py tests/losses
+	  tests/core/test_replicas.py tests/core/test_slices.py tests/losses $(SHAPES)
 	KERAS_BACKEND=torch .venv/bin/python $(PYTEST) -m slow $(TWO) tests/callbacks/test_resume.py tests/losses \
 	  tests/core/test_slices.py $(APPLICATIONS)
 
