@@ -29,7 +29,7 @@ import time
 from pathlib import Path
 
 DATA = Path(__file__).parents[1] / "data" / "cmudict"
-BEAM, PENALTY, DROPOUT, RATE = 5, 1.0, 0.1, 1e-3
+BEAM, PENALTY, DROPOUT, RATE, WARMUP = 5, 1.0, 0.1, 1e-3, 200
 JOEYNMT = """
 name: peer
 model_dir: {folder}/model
@@ -46,6 +46,8 @@ training:
   optimizer: adam
   learning_rate: {rate}
   learning_rate_min: 0.0
+  scheduling: warmupinversesquareroot
+  learning_rate_warmup: {warmup}
   batch_size: {tokens}
   batch_type: token
   epochs: {epochs}
@@ -125,6 +127,8 @@ def ours(options):
             epochs=options.epochs,
             tokens=options.tokens,
             learning_rate=RATE,
+            schedule="inverse_sqrt",
+            warmup_steps=WARMUP,
             decode_epochs=0,
             self_check=False,
         ),
@@ -167,6 +171,7 @@ def theirs(options):
             JOEYNMT.format(
                 folder=folder,
                 rate=RATE,
+                warmup=WARMUP,
                 steps=steps,
                 beam=BEAM,
                 penalty=PENALTY,
@@ -194,7 +199,11 @@ def theirs(options):
 def joeynmt(python, *arguments):
     """What one of its commands logs."""
     done = subprocess.run(
-        [python, "-m", "joeynmt", *map(str, arguments)], capture_output=True, text=True
+        [python, "-m", "joeynmt", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        # Its checkpoints hold more than weights, which PyTorch reads on demand only.
+        env={**os.environ, "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"},
     )
     if done.returncode:
         sys.exit(f"JoeyNMT failed: {done.stderr[-2000:]}")

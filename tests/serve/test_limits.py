@@ -169,14 +169,14 @@ def test_waiting_questions_are_searched_for_together(start):
 def test_slow_work_ends_with_503(start):
     """Those that waited leave the queue; it isn't searched for them later."""
     server = start(slow=1.0, limits={"work_seconds": 0.3, "batch": 1})
-    answers = all_at_once(server, 3)
-    assert [status for status, _, _ in answers] == [503] * 3
+    answers = all_at_once(server, 5)
+    assert [status for status, _, _ in answers] == [503] * 5
     assert {again for _, again, _ in answers} == {"5"}
     assert max(seconds for _, _, seconds in answers) < 0.9
     figures = server.figures()
     assert figures["losslayer_waiting_questions"] == 0
     time.sleep(1)
-    assert server.figures()["losslayer_batch_questions_sum"] == 1
+    assert server.figures()["losslayer_batch_questions_sum"] == 2  # one in each thread
 
 
 def test_who_leaves_early_harms_nobody(server):
