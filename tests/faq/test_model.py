@@ -72,6 +72,23 @@ def test_bag_against_numpy(small):
         np.testing.assert_allclose(found, total / shares, rtol=1e-4, atol=1e-5)
 
 
+def test_bag_cnn_reads_the_words_of_all_tokens_and_windows_of_the_first(small, monkeypatch):
+    """Its first half is `bag`'s, of length 1; the other sees the first tokens only."""
+    monkeypatch.setattr("losslayer.faq.encoders.BEGINNING", 2)
+    encoder = ENCODERS["bag-cnn"](20, small)
+    bag = ENCODERS["bag"](20, dataclasses.replace(small, units=small.units // 2))
+    for layer in bag.layers:
+        layer.set_weights(encoder.get_layer(layer.name).get_weights() if layer.weights else [])
+    vectors = numpy_of(encoder(TOKENS, training=False))
+    words, windows = np.split(vectors, 2, axis=1)
+    np.testing.assert_allclose(words, unit(bag, TOKENS), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(windows, axis=1), 1, rtol=1e-5)
+    other = np.where(np.arange(4) < 2, TOKENS, 9).astype("int32")
+    np.testing.assert_allclose(
+        numpy_of(encoder(other, training=False))[:, small.units :], windows, rtol=1e-5, atol=1e-6
+    )
+
+
 @pytest.mark.parametrize("name", ENCODERS)
 def test_encoders_start_from_the_seed_alone(small, name):
     """Two of them have the same weights."""

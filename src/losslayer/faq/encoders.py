@@ -4,6 +4,7 @@ lstm             an LSTM read once, its last state
 bilstm-maxpool   an LSTM in each direction, the largest of each value over time
 cnn              windows of one to four tokens, the largest of each over time
 bag              the mean over time, each token weighted by what it is and where it stands
+bag-cnn          half `bag`, half windows of tokens at the beginning of the text
 transformer      two blocks of self-attention, the mean over time
 bert             a pretrained one (`losslayer.faq.bert`)
 
@@ -24,6 +25,7 @@ from losslayer.faq.settings import Settings
 WINDOWS = (1, 2, 3, 4)
 # What is learned of a token's weight in `bag` counts this many times: its steps are as large.
 SHARPNESS = 5.0
+BEGINNING = 40  # tokens that the windows of `bag-cnn` read
 HEADS = 4
 BLOCKS = 2
 
@@ -80,16 +82,35 @@ def bag(vocabulary_size: int, settings: Settings) -> keras.Model:
     where a long answer says what it is about. It learns quickly, and from few pairs.
     """
     tokens = keras.Input((None,), dtype="int32", name="tokens")
-    mask, seed = ops.not_equal(tokens, 0), settings.seed
-    start = keras.initializers.RandomUniform(-0.3, 0.3, seed=seed)
-    embedded = layers.Embedding(vocabulary_size, 2 * settings.units, start, name="words")(tokens)
-    word = layers.Embedding(vocabulary_size, 1, "zeros", name="word_weights")(tokens)
-    place = layers.Embedding(settings.longest, 1, "zeros", name="place_weights")(_places(mask))
-    weights = SHARPNESS * ops.squeeze(word + place, -1)
-    weights = ops.softmax(ops.where(mask, weights, -65504.0), axis=-1)
-    mean = ops.squeeze(ops.matmul(ops.expand_dims(weights, 1), embedded), 1)
-    mean = layers.Dropout(settings.dropout, seed=seed)(mean)
+    mean = _weighted_mean(tokens, vocabulary_size, 2 * settings.units, settings)
+    mean = layers.Dropout(settings.dropout, seed=settings.seed)(mean)
     return keras.Model(tokens, mean, name="bag")
+
+
+def bag_cnn(vocabulary_size: int, settings: Settings) -> keras.Model:
+    """What `bag` makes of all tokens beside what windows find among the first; half of it each.
+
+    Both have length 1, so before the question's `Dense` learns, a cosine is the mean of two. The
+    windows, of one and of three tokens, have embeddings of their own, and read no more than the
+    first `BEGINNING` tokens: they are what takes time.
+    """
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    mean = _weighted_mean(tokens, vocabulary_size, settings.units, settings)
+    first = tokens[:, :BEGINNING]
+    mask, seed = ops.not_equal(first, 0), settings.seed + 1
+    start = keras.initializers.RandomUniform(seed=seed)
+    embedded = layers.Embedding(vocabulary_size, settings.embedding_dim, start)(first)
+    embedded = layers.Dropout(settings.dropout, seed=seed)(embedded)
+    embedded = ops.where(ops.expand_dims(mask, -1), embedded, 0.0)
+    found = []
+    for width in (1, 3):
+        glorot = keras.initializers.GlorotUniform(seed=seed + width)
+        read = layers.Conv1D(settings.units // 2, width, padding="same", kernel_initializer=glorot)(
+            embedded
+        )
+        found.append(ops.tanh(masked_max(read, mask)))
+    both = [layers.UnitNormalization()(one) for one in (mean, layers.Concatenate()(found))]
+    return keras.Model(tokens, layers.Concatenate()(both), name="bag_cnn")
 
 
 def transformer(vocabulary_size: int, settings: Settings) -> keras.Model:
@@ -119,6 +140,7 @@ ENCODERS: dict[str, Callable[[int, Settings], keras.Model]] = {
     "bilstm-maxpool": bilstm_maxpool,
     "cnn": cnn,
     "bag": bag,
+    "bag-cnn": bag_cnn,
     "transformer": transformer,
 }
 
@@ -146,6 +168,18 @@ def _embedded(vocabulary_size: int, settings: Settings) -> tuple[Any, Any, Any]:
     )(tokens)
     embedded = layers.Dropout(settings.dropout, seed=seed)(embedded)
     return tokens, ops.not_equal(tokens, 0), embedded
+
+
+def _weighted_mean(tokens: Any, vocabulary_size: int, dim: int, settings: Settings) -> Any:
+    """Of the embeddings of all tokens, as `bag` says."""
+    mask = ops.not_equal(tokens, 0)
+    start = keras.initializers.RandomUniform(-0.3, 0.3, seed=settings.seed)
+    embedded = layers.Embedding(vocabulary_size, dim, start, name="words")(tokens)
+    word = layers.Embedding(vocabulary_size, 1, "zeros", name="word_weights")(tokens)
+    place = layers.Embedding(settings.longest, 1, "zeros", name="place_weights")(_places(mask))
+    weights = SHARPNESS * ops.squeeze(word + place, -1)
+    weights = ops.softmax(ops.where(mask, weights, -65504.0), axis=-1)
+    return ops.squeeze(ops.matmul(ops.expand_dims(weights, 1), embedded), 1)
 
 
 def _places(mask: Any) -> Any:

@@ -15,8 +15,9 @@ class Settings:
     """Settings of a matcher; how the defaults were chosen is in docs/faq.md.
 
     Args:
-        encoder: "lstm", "bilstm-maxpool", "cnn", "bag", "transformer", or "pretrained:PATH" with
-            the folder of a BERT's checkpoint; a matcher trained from one has "bert".
+        encoder: "lstm", "bilstm-maxpool", "cnn", "bag", "bag-cnn", "transformer", or
+            "pretrained:PATH" with the folder of a BERT's checkpoint; a matcher trained from one
+            has "bert".
         objective: "triplet", a title against a wrong one; "in-batch", against all titles of the
             batch; or "both".
         negatives: Where the wrong title of each question comes from. "in-batch": there is none, but

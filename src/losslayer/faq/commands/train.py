@@ -64,8 +64,8 @@ def train(
     encoder: Annotated[
         str,
         typer.Option(
-            help="lstm, bilstm-maxpool, cnn, bag, transformer, or pretrained:PATH, the folder of "
-            "a BERT's checkpoint."
+            help="lstm, bilstm-maxpool, cnn, bag, bag-cnn, transformer, or pretrained:PATH, "
+            "the folder of a BERT's checkpoint."
         ),
     ] = Settings.encoder,
     objective: Annotated[
