@@ -46,6 +46,7 @@ ALL = (
     "model.model=gru",
     "model.layers=1",
     "model.dim=256",
+    "model.diagonal=true",
     "model.longest=64",
     "training.decode_epochs=0",
     "training.learning_rate=2e-3",
