@@ -150,7 +150,7 @@ def ours(options):
     return {
         "epochs": clock.seconds,
         "decoding": decoding,
-        "right": right([each.text for each in found], targets),
+        "right": right([best[0].text for best in found], targets),
         "weights": model.models.training.count_params(),
     }
 
