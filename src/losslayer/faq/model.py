@@ -9,6 +9,7 @@ from keras import layers, ops
 import losslayer as ll
 from losslayer.faq.encoders import encoder_of
 from losslayer.faq.settings import Settings
+from losslayer.faq.together import Together
 
 
 class Models(NamedTuple):
@@ -45,11 +46,11 @@ def build(vocabulary_size: int, settings: Settings) -> Models:
         kernel_initializer="identity",  # a question that repeats a title is near it from the start
         name="ask",
     )
-    query, answer = ask(encode(question)), encode(right)
-
-    inputs, texts, other = [question, right], [right_text], None
+    inputs, texts = [question, right], [right_text]
     if settings.negatives != "in-batch":
-        inputs, texts, other = [*inputs, wrong], [*texts, wrong_text], encode(wrong)
+        inputs, texts = [*inputs, wrong], [*texts, wrong_text]
+    asked, answer, *others = Together(encode)(inputs)
+    query, other = ask(asked), others[0] if others else None
     if settings.objective == "triplet":
         texts = []
     training = ll.Model(inputs=[*inputs, *texts], outputs=query)
@@ -66,6 +67,6 @@ def build(vocabulary_size: int, settings: Settings) -> Models:
         training.add_metric(ops.cast(in_order, "float32"), name="in_order")
     return Models(
         training,
-        keras.Model(question, query, name="question_encoder"),
-        keras.Model(right, answer, name="answer_encoder"),
+        keras.Model(question, ask(encode(question)), name="question_encoder"),
+        keras.Model(right, encode(right), name="answer_encoder"),
     )
