@@ -28,7 +28,7 @@ class Together(layers.Layer):
         for place, text in enumerate(texts):
             length = text.shape[1]
             same[("unknown", place) if length is None else length].append(place)
-        vectors = {}
+        vectors: dict[int, Any] = {}
         for places in same.values():
             tokens = ops.concatenate([texts[place] for place in places], axis=0)
             found = ops.split(self.encoder(tokens, training=training), len(places))
