@@ -10,7 +10,7 @@ from losslayer.faq.pooling import masked_max
 
 
 def faq(spec):
-    """The encoder of questions of the FAQ application: a bidirectional LSTM and a `Dense`."""
+    """An encoder of questions of the FAQ application: by default a bidirectional LSTM."""
     return build(spec["vocabulary_size"], Settings(**spec["settings"])).question
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from losslayer.faq.encoders import ENCODERS
 from losslayer.faq.vectors import unit_vectors
 from losslayer.saving import ExportError, export_encoder, golden_ids, graphs, write_weights
 from losslayer_serve.encoder import Encoder
@@ -16,6 +17,9 @@ from tests.saving import encoders
 
 SPEC = {"vocabulary_size": 50, "units": 8, "settings": {"embedding_dim": 8, "units": 6}}
 GOLDEN = golden_ids(50, 24)
+BERT = {"dim": 8, "layers": 2, "heads": 2, "feedforward": 12, "longest": 64, "epsilon": 1e-12}
+# Those of the FAQ application, and others.
+KINDS = [*ENCODERS, "bert", "gru", "cnn of two", "transformer of two"]
 
 
 def relu(spec):
@@ -45,15 +49,18 @@ def test_golden_texts_have_many_lengths(longest):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["faq", "gru", "cnn", "transformer"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_exported_encoder_gives_the_same_vectors(tmp_path, kind):
     """At lengths and batch sizes that the export has not seen; padding changes nothing."""
-    build = getattr(encoders, kind)
-    model = build(SPEC)
+    settings = {**SPEC["settings"], "units": 8, "encoder": kind, "bert": BERT}
+    spec = {**SPEC, "settings": settings}
+    others = {"gru": encoders.gru, KINDS[-2]: encoders.cnn, KINDS[-1]: encoders.transformer}
+    build = others.get(kind, encoders.faq)
+    model = build(spec)
     for weight in model.weights:  # not the first ones: a bias that is lost would be zero
         weight.assign(weight + 0.2 * keras.random.normal(weight.shape))
     path = tmp_path / "encoder.onnx"
-    parity = export_encoder(path, model, build, SPEC, GOLDEN)
+    parity = export_encoder(path, model, build, spec, GOLDEN)
     assert 0 <= parity.difference <= 1e-5
     assert 0 <= parity.padding <= 1e-5
     assert parity.times == (1, 5, 12, 24)
