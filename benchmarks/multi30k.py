@@ -12,8 +12,10 @@ split by Moses' rules (sacremoses here); then into 10,000 pieces that both langu
 The model is the smallest Transformer of Wu et al. 2021 (https://arxiv.org/abs/2105.14462), who
 report 41.0 for it: four layers of 128, inner ones of 256, dropout 0.3, shared embeddings; batches
 of 4,096 tokens, the mean of the last ten checkpoints, beam 5. BLEU is that of the split and
-lower-cased texts. `--set` changes any setting; an interrupted training goes on with the same command if `--run`
-names a folder. Prints the figures and one JSON line; progress on standard error.
+lower-cased texts.
+
+`--set` changes any setting; an interrupted training goes on with the same command if `--run` names
+a folder. Prints the figures and one JSON line; progress on standard error.
 """
 
 import argparse
