@@ -18,9 +18,8 @@ Reported are medians over the rounds with the range of their middle half; and, a
 take no part in it, the time of the processor. The ratio is that to the faster of those by hand,
 round by round.
 
-Large arrays that the C library maps anew for each step cost JAX a fifth of its time. So all ways
-run with MALLOC_MMAP_MAX_=0 and MALLOC_TRIM_THRESHOLD_=8589934592, which keep memory (glibc);
-`--map` leaves that out.
+Large arrays that the C library maps anew for each step cost JAX up to a quarter of its time. So all
+ways run with variables that make it (glibc) keep memory; `--map` leaves them out.
 
 Prints a table in Markdown for each size, and one line of JSON.
 """
