@@ -77,7 +77,7 @@ def _bilstm(values: Any, mask: Any, settings: Settings, seeds: Iterator[int]) ->
     """LSTMs in both directions, `(batch, time, 2 * units)`."""
     for _ in range(settings.layers):
         forward, backward = (
-            layers.LSTM(
+            ll.layers.LSTM(
                 settings.units,
                 return_sequences=True,
                 go_backwards=backwards,
