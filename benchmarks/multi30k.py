@@ -51,6 +51,7 @@ SETTINGS = (
     "model.heads=4",
     "model.feedforward=256",
     "model.dropout=0.3",
+    "model.fused=true",
     "training.tokens=4096",
     "training.learning_rate=5e-3",
     "training.schedule=inverse_sqrt",
