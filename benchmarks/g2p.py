@@ -9,8 +9,9 @@ learn from (dut, fre, hun: "medium"), or 800 (ita, wel_sw: "low"). The settings 
 languages of a size, and chosen on the development splits.
 
 The model learns one output for each letter: the sounds that the letter stands for, most often one
-or none. Which these are is learned from the training pairs alone (alignment.py). What is measured
-is the sounds, put together again: WER, words that are not all right, and PER, edits per sound.
+or none. Which these are is learned from the training pairs alone (alignment.py), and decoding ends
+after as many outputs as there are letters. What is measured is the sounds, put together again: WER,
+words that are not all right, and PER, edits per sound.
 
 An ensemble is the mean of the seeds' probabilities. With --runs, models are kept in that folder:
 an interrupted run goes on, and a finished one isn't trained again. The data are read where
@@ -118,9 +119,20 @@ def trained(name: str, train: Pairs, dev: Pairs, settings: Settings, runs: Path 
     return model
 
 
+def sounds(model: Seq2Seq, words: Sequence[str]) -> list[str]:
+    """The sounds of each word, with as many outputs as it has letters."""
+    found = {}
+    for length in sorted(set(map(len, words))):
+        same = [word for word in words if len(word) == length]
+        exactly = dataclasses.replace(model.settings.decoding, shortest=length, longest=length)
+        best = model.predict(same, exactly)
+        found.update({word: sounds_of(each[0].text) for word, each in zip(same, best)})
+    return [found[word] for word in words]
+
+
 def measured(model: Seq2Seq, on: Pairs) -> dict[str, float]:
     """The error rates in per cent."""
-    outputs = [sounds_of(text) for text in model.texts(on.sources)]
+    outputs = sounds(model, on.sources)
     figures = measures(outputs, on.targets, str.split)
     return {name: figures[name] for name in MEASURES}
 
