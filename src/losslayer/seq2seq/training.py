@@ -85,7 +85,8 @@ def run(
             )
         if found.report:
             report(found.report)
-    batches = known.batches(chosen.tokens, settings.model.seed)
+    fill = not settings.model.fused
+    batches = known.batches(chosen.tokens, settings.model.seed, fill)
     report(
         f"{len(batches):,} batches of the shapes {batches.shapes}, {batches.padding:.0%} padding; "
         f"{model.source_tokens.vocabulary_size:,} source and "
@@ -113,7 +114,7 @@ def run(
     training.fit(
         batches,
         epochs=chosen.epochs,
-        validation_data=measured.batches(chosen.tokens),
+        validation_data=measured.batches(chosen.tokens, fill=fill),
         callbacks=all_callbacks,
         shuffle=False,
         verbose=0,

@@ -195,6 +195,17 @@ def test_half_precision_trains_and_single_precision_is_kept(known, dev):
     assert np.isfinite(model.teacher_forced(model.rows(dev))["ppl"])
 
 
+def test_the_loss_in_blocks_is_the_same(known, dev):
+    """It trains on batches that are not filled up, and the figures are those of all logits."""
+    settings = small(epochs=1, decode_epochs=0, self_check=False)
+    found = []
+    for fused in (False, True):
+        chosen = dataclasses.replace(settings.model, fused=fused, dropout=0.0)
+        model = Seq2Seq.train(known, dev, dataclasses.replace(settings, model=chosen))
+        found.append(model.teacher_forced(model.rows(dev)))
+    assert found[1] == pytest.approx(found[0], rel=1e-4)
+
+
 def test_a_limit_that_leaves_nothing(known, dev):
     """The message names the option."""
     settings = small()
