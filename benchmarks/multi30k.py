@@ -1,8 +1,9 @@
-"""English captions into German: BLEU on Multi30k, texts only.
+r"""English captions into German: BLEU on Multi30k, texts only.
 
     pip install sacremoses
     python benchmarks/multi30k.py                              # as published: for a GPU
-    python benchmarks/multi30k.py --epochs 8 --split val       # on a CPU: shows that it learns
+    python benchmarks/multi30k.py --epochs 2 --split val --set training.warmup_steps=200 \
+      training.decode_epochs=0 training.average=0 training.keep=last    # on a CPU: it learns
 
 The data are those of Multi30k's task 1 (Elliott et al. 2016): 29,000 pairs to learn from, 1,014 to
 choose by, 1,000 to test with (test_2016_flickr). They are read where LOSSLAYER_DATA says (default:
@@ -12,7 +13,8 @@ split by Moses' rules (sacremoses here); then into 10,000 pieces that both langu
 The model is the smallest Transformer of Wu et al. 2021 (https://arxiv.org/abs/2105.14462), who
 report 41.0 for it: four layers of 128, inner ones of 256, dropout 0.3, shared embeddings; batches
 of 4,096 tokens, the mean of the last ten checkpoints, beam 5. BLEU is that of the split and
-lower-cased texts.
+lower-cased texts. The second command has 12.3 on val (2 epochs, 316 s on one core of an AMD EPYC,
+PyTorch); the first hasn't been run.
 
 `--set` changes any setting; an interrupted training goes on with the same command if `--run` names
 a folder. Prints the figures and one JSON line; progress on standard error.
