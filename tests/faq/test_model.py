@@ -193,7 +193,7 @@ def test_the_loss_by_hand(small):
 
 
 def test_question_and_answer_share_all_but_the_dense(small):
-    """The encoders are cut out of one graph: only `ask` belongs to questions alone."""
+    """The encoders are made of the same layers: only `ask` belongs to questions alone."""
     models = build(20, small)
     shared = {id(variable) for variable in models.answer.variables}
     own = [v for v in models.question.trainable_variables if id(v) not in shared]

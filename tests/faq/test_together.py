@@ -32,6 +32,7 @@ def test_texts_of_the_same_length_are_one_call(small, lengths, rows):
     assert encoder.rows == rows
     for text, vectors in zip(texts, found, strict=True):
         alone = keras.ops.convert_to_numpy(encoder.inner(text, training=False))
+        # Of values below 1: a product of more rows may add up its terms in another order.
         np.testing.assert_allclose(keras.ops.convert_to_numpy(vectors), alone, atol=1e-6)
 
 

@@ -21,7 +21,7 @@ class Models(NamedTuple):
 
 
 def build(vocabulary_size: int, settings: Settings) -> Models:
-    """The model to train, and the encoders of questions and answers cut out of it.
+    """The model to train, and the encoders of questions and answers, made of the same layers.
 
     The encoder is shared by all texts; a `Dense` on the question alone turns what is asked into
     what an answer to it looks like. The losses, by `settings.objective`:
