@@ -17,6 +17,7 @@ import numpy as np
 from losslayer import backend
 from losslayer.core import batches, feed, graph, rows
 from losslayer.core.errors import DataError, ObjectiveError, refuse
+from losslayer.core.layer import LossLayer
 from losslayer.core.slices import COUPLING
 
 
@@ -292,6 +293,8 @@ def _sees_added(objective, stage):
             if getattr(inner, "activity_regularizer", None):
                 return f"the activity_regularizer of '{inner.name}'"
     for node in graph.meetings(tensors):
+        if isinstance(node.operation, LossLayer) and not node.operation.couples_examples:
+            continue  # one number, of values that have left these rows out
         values = getattr(node.operation, "values", None)
         if values is None or "counts" not in inspect.signature(values).parameters:
             return f"'{node.operation.name}', where the examples of a batch meet,"

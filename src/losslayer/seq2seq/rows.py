@@ -27,14 +27,12 @@ class Rows(NamedTuple):
     kept: list[int]
     report: str
 
-    def batches(self, tokens: int, seed: int | None = None, fill: bool = True) -> TokenBatches:
+    def batches(self, tokens: int, seed: int | None = None) -> TokenBatches:
         """Batches of about equal numbers of tokens, in few shapes.
 
         Args:
             tokens: Most tokens of a batch, padding included, in sources and in targets.
             seed: Fixes the order; without it that of the rows.
-            fill: Whether the last batch of a length is filled up. The loss in blocks would count
-                the rows that do so.
         """
         columns = {"source": self.sources, "target": self.targets}
         lengths = [max(map(len, row)) for row in zip(self.sources, self.targets)]
@@ -43,13 +41,7 @@ class Rows(NamedTuple):
             bounds = best_bounds(lengths, count=len(bounds), multiple=2)
         room = max(tokens, bounds[-1])  # one row must fit
         return TokenBatches(
-            columns,
-            room,
-            bounds=bounds,
-            texts=("source", "target"),
-            lengths=lengths,
-            seed=seed,
-            fill=fill,
+            columns, room, bounds=bounds, texts=("source", "target"), lengths=lengths, seed=seed
         )
 
 

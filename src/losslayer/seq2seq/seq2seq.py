@@ -225,7 +225,7 @@ class Seq2Seq:
         training = self.models.training
         if not training.compiled:
             training.compile(keras.optimizers.Adam())  # which no step is made with
-        batches = found.batches(self.settings.training.tokens, fill=not self.settings.model.fused)
+        batches = found.batches(self.settings.training.tokens)
         figures = training.evaluate(batches, verbose=0, return_dict=True)
         return {name: float(value) for name, value in figures.items() if name != "loss"}
 

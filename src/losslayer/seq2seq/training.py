@@ -85,8 +85,7 @@ def run(
             )
         if found.report:
             report(found.report)
-    fill = not settings.model.fused
-    batches = known.batches(chosen.tokens, settings.model.seed, fill)
+    batches = known.batches(chosen.tokens, settings.model.seed)
     report(
         f"{len(batches):,} batches of the shapes {batches.shapes}, {batches.padding:.0%} padding; "
         f"{model.source_tokens.vocabulary_size:,} source and "
@@ -114,7 +113,7 @@ def run(
     training.fit(
         batches,
         epochs=chosen.epochs,
-        validation_data=measured.batches(chosen.tokens, fill=fill),
+        validation_data=measured.batches(chosen.tokens),
         callbacks=all_callbacks,
         shuffle=False,
         verbose=0,

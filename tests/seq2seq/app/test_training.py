@@ -196,7 +196,7 @@ def test_half_precision_trains_and_single_precision_is_kept(known, dev):
 
 
 def test_the_loss_in_blocks_is_the_same(known, dev):
-    """It trains on batches that are not filled up, and the figures are those of all logits."""
+    """The rows that fill a batch up don't count in it, and the figures are those of all logits."""
     settings = small(epochs=1, decode_epochs=0, self_check=False)
     found = []
     for fused in (False, True):
