@@ -14,6 +14,7 @@ import pytest
 import losslayer as ll
 from losslayer.faq import Examples, Matcher, read_examples
 from losslayer.faq.right import held_out
+from losslayer.faq.together import Together
 
 FIGURES = ("loss", "in_batch", "in_order", "drift", "dev_mrr", "dev_accuracy@1")
 
@@ -218,3 +219,34 @@ def test_stopped_in_an_epoch_it_keeps_the_best_so_far(known, dev, small, tmp_pat
     other = Examples(dev.questions[:-1], dev.right[:-1], dev.entries)
     with pytest.raises(ll.ResumeError, match=r"same\.dev"):
         Matcher.train(known, settings, resume=tmp_path / "parts", dev=other)
+
+
+@pytest.mark.parametrize("encoder", ["bilstm-maxpool", "cnn", "transformer", "bert"])
+def test_half_precision_trains_and_single_precision_is_kept(known, small, encoder):
+    """Layers compute in bfloat16 while they are trained; what is used and saved does not."""
+    sizes = {
+        "dim": 16,
+        "layers": 1,
+        "heads": 2,
+        "feedforward": 32,
+        "longest": 256,
+        "epsilon": 1e-12,
+    }
+    computed = []
+
+    class Precisions(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            [shared] = [layer for layer in self.model.layers if isinstance(layer, Together)]
+            computed.extend(layer.compute_dtype for layer in shared.encoder.layers)
+
+    settings = dataclasses.replace(
+        small, encoder=encoder, precision="mixed_bfloat16", learning_rate=0.005, bert=sizes
+    )
+    matcher = Matcher.train(known, settings, callbacks=[Precisions()])
+    assert "bfloat16" in computed
+    assert keras.config.dtype_policy().name == "float32"
+    kept = [layer.compute_dtype for layer in matcher.question_encoder.layers]
+    assert set(kept) == {"float32"}
+    assert matcher.vectors.dtype == np.float32
+    assert matcher.history["loss"][-1] < matcher.history["loss"][0] / 2
+    assert matcher.evaluate(known)["accuracy@1"] > 0.8

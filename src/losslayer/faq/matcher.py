@@ -18,6 +18,7 @@ from losslayer.faq.settings import Settings
 from losslayer.faq.training import Curriculum, Development
 from losslayer.faq.triplets import Triplets
 from losslayer.faq.vectors import unit_vectors
+from losslayer.precision import computing_in
 from losslayer.saving import Parity
 from losslayer.text import Tokenizer, text_ids
 from losslayer_serve.index import Entry, Hit
@@ -102,7 +103,8 @@ class Matcher:
             settings = replace(settings, longest_answer=settings.longest)
             tokenizer = Tokenizer.pretrained(checkpoint / bert.TOKENIZER, settings.longest)
         title_tokens = tokenizer(titles)
-        models = build(tokenizer.vocabulary_size, settings)
+        with computing_in(settings.precision):
+            models = build(tokenizer.vocabulary_size, settings)
         if checkpoint is not None:
             bert.read_checkpoint(checkpoint, models.question.get_layer("bert"))
         text_numbers = text_ids(titles)
@@ -137,6 +139,10 @@ class Matcher:
         )
         if curriculum.history.get("dev_mrr"):
             report(f"The model of epoch {1 + np.argmax(curriculum.history['dev_mrr'])} is kept.")
+        if settings.precision != "float32":
+            # What is used and saved computes in single precision, as it does when it is loaded.
+            trained, models = models, build(tokenizer.vocabulary_size, settings)
+            models.training.set_weights(trained.training.get_weights())
         vectors = unit_vectors(models.answer, title_tokens, settings.longest_answer)
         return cls(
             models.question,

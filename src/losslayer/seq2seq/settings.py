@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 
 from losslayer import options
+from losslayer.precision import PRECISIONS
 from losslayer.seq2seq.decoding import DecodingSettings
 from losslayer.seq2seq.model import ModelSettings
 from losslayer.seq2seq.tokens import KINDS
 
 SCHEDULES = ("cosine", "inverse_sqrt", "constant")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 CHECKPOINTS = ("best", "last", "average")
 # The figures that need decoding.
 DECODED = ("wer", "per", "bleu", "chrf")

@@ -1,10 +1,9 @@
 """One run: tokens, model, data and callbacks brought together."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 import losslayer as ll
+from losslayer.precision import computing_in
 from losslayer.seq2seq.check import SelfCheckError
 from losslayer.seq2seq.evaluation import DevEvaluation, set_weights, weights_of
 from losslayer.seq2seq.model import Models, build
@@ -62,7 +62,7 @@ def _tokens(
 
 def new_models(settings: Settings, source: Tokens, target: Tokens) -> Models:
     """The network with its first weights, in the precision of the training."""
-    with _policy(settings.training.precision):
+    with computing_in(settings.training.precision):
         return build(settings.model, source.vocabulary_size, target.vocabulary_size)
 
 
@@ -174,14 +174,3 @@ def _checked(model: "Seq2Seq", dev: Pairs, report: Report) -> dict[str, Any]:
 
 def _kept_data(data: DataSettings) -> dict[str, object]:
     return dataclasses.asdict(dataclasses.replace(data, train=(), dev=()))
-
-
-@contextlib.contextmanager
-def _policy(name: str) -> Iterator[None]:
-    """Layers that are made within it compute in this precision."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
