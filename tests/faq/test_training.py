@@ -240,7 +240,7 @@ def test_half_precision_trains_and_single_precision_is_kept(known, small, encode
             computed.extend(layer.compute_dtype for layer in shared.encoder.layers)
 
     settings = dataclasses.replace(
-        small, encoder=encoder, precision="mixed_bfloat16", learning_rate=0.005, bert=sizes
+        small, encoder=encoder, dtype="mixed_bfloat16", learning_rate=0.005, bert=sizes
     )
     matcher = Matcher.train(known, settings, callbacks=[Precisions()])
     assert "bfloat16" in computed

@@ -103,7 +103,7 @@ class Matcher:
             settings = replace(settings, longest_answer=settings.longest)
             tokenizer = Tokenizer.pretrained(checkpoint / bert.TOKENIZER, settings.longest)
         title_tokens = tokenizer(titles)
-        with computing_in(settings.precision):
+        with computing_in(settings.dtype):
             models = build(tokenizer.vocabulary_size, settings)
         if checkpoint is not None:
             bert.read_checkpoint(checkpoint, models.question.get_layer("bert"))
@@ -139,7 +139,7 @@ class Matcher:
         )
         if curriculum.history.get("dev_mrr"):
             report(f"The model of epoch {1 + np.argmax(curriculum.history['dev_mrr'])} is kept.")
-        if settings.precision != "float32":
+        if settings.dtype != "float32":
             # What is used and saved computes in single precision, as it does when it is loaded.
             trained, models = models, build(tokenizer.vocabulary_size, settings)
             models.training.set_weights(trained.training.get_weights())

@@ -43,7 +43,7 @@ class Settings:
         mining_margin: A title whose cosine with a question is larger than that of its right one by
             more than this is never mined: it may be right, too. None: each may be.
         learning_rate: Its first value; it falls to a tenth along a cosine.
-        precision: What the training computes in: "float32", or "mixed_bfloat16" or "mixed_float16",
+        dtype: What the training computes in: "float32", or "mixed_bfloat16" or "mixed_float16",
             faster where the machine has products of such numbers. The matcher that comes out of it
             computes in float32.
         hold_out: Share of the questions that are held out as a development split.
@@ -73,7 +73,7 @@ class Settings:
     nearest: int = 5
     mining_margin: float | None = None
     learning_rate: float = 1e-3
-    precision: str = "float32"
+    dtype: str = "float32"
     hold_out: float = 0.0
     patience: int = 3
     seed: int = 0
@@ -88,7 +88,7 @@ class Settings:
         if self.negatives == "in-batch" and self.objective != "in-batch":
             rule = "give each question a wrong title: a triplet needs one"
             options.refuse(owner, "negatives", rule, self.negatives)
-        options.choice(owner, "precision", self.precision, PRECISIONS)
+        options.choice(owner, "dtype", self.dtype, PRECISIONS)
         options.number(owner, "hold_out", self.hold_out, 0, below=1)
         options.whole(owner, 1, longest=self.longest, longest_answer=self.longest_answer)
         options.whole(owner, 1, patience=self.patience)

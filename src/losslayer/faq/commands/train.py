@@ -85,13 +85,13 @@ def train(
         int | None,
         typer.Option(min=1, help="Questions encoded at a time, if all of a step need much memory."),
     ] = Settings.microbatch_size,
-    precision: Annotated[
+    dtype: Annotated[
         str,
         typer.Option(
             help="What the training computes in: float32, or mixed_bfloat16 or mixed_float16, "
             "faster on some machines."
         ),
-    ] = Settings.precision,
+    ] = Settings.dtype,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another run.")] = Settings.seed,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -125,7 +125,7 @@ def train(
         negatives=negatives,
         batch_size=batch_size,
         microbatch_size=microbatch_size,
-        precision=precision,
+        dtype=dtype,
         hold_out=hold_out,
         patience=patience,
         seed=seed,
