@@ -175,6 +175,11 @@ def test_the_command_line_takes_a_checkpoint(checkpoint, tmp_path, capsys):
     assert ended.value.code == 0
     settings = Matcher.load(out).settings
     assert (settings.encoder, settings.epochs, settings.word_dropout) == ("bert", 1, 0.0)
+    assert (settings.batch_size, settings.negatives) == (128, "in-batch")
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*line, f"pretrained:{checkpoint}", "--objective", "triplet", "--overwrite"])
+    assert ended.value.code == 0
+    assert Matcher.load(out).settings.negatives == Settings.negatives
 
 
 def test_long_texts_keep_their_end(checkpoint):

@@ -58,7 +58,7 @@ def train(
         typer.Option(
             min=1,
             help=f"Times each question is seen; default: {Settings.epochs}, or "
-            f"{bert.FINE_TUNING['epochs']} of a checkpoint.",
+            f"{bert.FINE_TUNING['epochs']} for a checkpoint.",
         ),
     ] = None,
     encoder: Annotated[
@@ -72,15 +72,21 @@ def train(
         str, typer.Option(help="in-batch, triplet, or both.")
     ] = Settings.objective,
     negatives: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Wrong titles: in-batch (no others), random, mined (near ones, found once) or "
-            "refresh:K (found again every K epochs)."
+            f"refresh:K (found again every K epochs); default: {Settings.negatives}, or "
+            f"{bert.FINE_TUNING['negatives']} for a checkpoint without triplets."
         ),
-    ] = Settings.negatives,
-    batch_size: Annotated[int, typer.Option(min=2, help="Questions in a step.")] = (
-        Settings.batch_size
-    ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help=f"Questions in a step; default: {Settings.batch_size}, or "
+            f"{bert.FINE_TUNING['batch_size']} for a checkpoint.",
+        ),
+    ] = None,
     microbatch_size: Annotated[
         int | None,
         typer.Option(min=1, help="Questions encoded at a time, if all of a step need much memory."),
@@ -118,12 +124,13 @@ def train(
     started = time.perf_counter()
     place = Place(out, MARKER, overwrite, PARTS)
     suited = bert.FINE_TUNING if encoder.startswith("pretrained:") else {}
+    if suited and objective != "in-batch":  # a triplet needs a wrong title
+        suited = {**suited, "negatives": Settings.negatives}
+    given = {"epochs": epochs, "negatives": negatives, "batch_size": batch_size}
     settings = Settings(
-        **{**suited, **({} if epochs is None else {"epochs": epochs})},
+        **{**suited, **{name: value for name, value in given.items() if value is not None}},
         encoder=encoder,
         objective=objective,
-        negatives=negatives,
-        batch_size=batch_size,
         microbatch_size=microbatch_size,
         dtype=dtype,
         hold_out=hold_out,
