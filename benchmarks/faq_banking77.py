@@ -2,9 +2,10 @@
 
     python benchmarks/faq_banking77.py            # three seeds on the test split, a few minutes
     python benchmarks/faq_banking77.py --split dev --set margin=0.3 --seeds 0
+    python benchmarks/faq_banking77.py --set encoder=pretrained:FOLDER dtype=mixed_bfloat16
 
 The second form is how settings are compared: it trains on a part of train.csv and measures on the
-rest, so that the test split decides nothing. Prints a table in Markdown, and progress on standard
+rest, so that the test split decides nothing. The third goes on from a checkpoint. Prints a table in Markdown, and progress on standard
 error.
 """
 
@@ -23,6 +24,7 @@ import keras
 import numpy as np
 
 from losslayer.faq import Examples, Matcher, Settings, read_examples
+from losslayer.faq.bert import FINE_TUNING
 from losslayer.faq.ranking import baselines
 
 DATA = Path(__file__).parent.parent / "data" / "banking77"
@@ -55,7 +57,9 @@ def parts(split: str) -> tuple[Examples, Examples]:
 def settings_of(pairs: list[str]) -> Settings:
     texts = {f.name for f in dataclasses.fields(Settings) if isinstance(f.default, str)}
     values = dict(pair.split("=", 1) for pair in pairs)
-    return Settings(**{n: v if n in texts else ast.literal_eval(v) for n, v in values.items()})
+    suited = FINE_TUNING if values.get("encoder", "").startswith("pretrained:") else {}
+    given = {n: v if n in texts else ast.literal_eval(v) for n, v in values.items()}
+    return Settings(**{**suited, **given})
 
 
 def machine() -> str:
