@@ -5,8 +5,8 @@
     python benchmarks/faq_banking77.py --set encoder=pretrained:FOLDER dtype=mixed_bfloat16
 
 The second form is how settings are compared: it trains on a part of train.csv and measures on the
-rest, so that the test split decides nothing. The third goes on from a checkpoint. Prints a table in Markdown, and progress on standard
-error.
+rest, so that the test split decides nothing. The third goes on from a checkpoint. Prints a table in
+Markdown, and progress on standard error.
 """
 
 import argparse
