@@ -221,7 +221,15 @@ def test_stopped_in_an_epoch_it_keeps_the_best_so_far(known, dev, small, tmp_pat
         Matcher.train(known, settings, resume=tmp_path / "parts", dev=other)
 
 
-@pytest.mark.parametrize("encoder", ["bilstm-maxpool", "cnn", "transformer", "bert"])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        "bilstm-maxpool",
+        "bert",
+        pytest.param("cnn", marks=pytest.mark.slow),
+        pytest.param("transformer", marks=pytest.mark.slow),
+    ],
+)
 def test_half_precision_trains_and_single_precision_is_kept(known, small, encoder):
     """Layers compute in bfloat16 while they are trained; what is used and saved does not."""
     sizes = {
@@ -239,9 +247,10 @@ def test_half_precision_trains_and_single_precision_is_kept(known, small, encode
             [shared] = [layer for layer in self.model.layers if isinstance(layer, Together)]
             computed.extend(layer.compute_dtype for layer in shared.encoder.layers)
 
-    settings = dataclasses.replace(
-        small, encoder=encoder, dtype="mixed_bfloat16", learning_rate=0.005, bert=sizes
+    single = dataclasses.replace(
+        small, encoder=encoder, bert=sizes, learning_rate=0.005, dropout=0.0, word_dropout=0.0
     )
+    settings = dataclasses.replace(single, dtype="mixed_bfloat16")
     matcher = Matcher.train(known, settings, callbacks=[Precisions()])
     assert "bfloat16" in computed
     assert keras.config.dtype_policy().name == "float32"
@@ -249,4 +258,5 @@ def test_half_precision_trains_and_single_precision_is_kept(known, small, encode
     assert set(kept) == {"float32"}
     assert matcher.vectors.dtype == np.float32
     assert matcher.history["loss"][-1] < matcher.history["loss"][0] / 2
-    assert matcher.evaluate(known)["accuracy@1"] > 0.8
+    first = Matcher.train(known, dataclasses.replace(single, epochs=1)).history["loss"][0]
+    assert matcher.history["loss"][0] == pytest.approx(first, rel=0.01)
