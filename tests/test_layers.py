@@ -16,7 +16,7 @@ LAYERS = [
     ["core"],
     ["layers", "losses", "metrics", "weighting", "callbacks"],
     ["testing", "inspect"],
-    ["options", "text", "saving", "commands"],
+    ["options", "precision", "text", "saving", "commands"],
     ["faq", "seq2seq", "tag"],
     ["cli", "web"],
 ]
