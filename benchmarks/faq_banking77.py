@@ -24,7 +24,7 @@ import keras
 import numpy as np
 
 from losslayer.faq import Examples, Matcher, Settings, read_examples
-from losslayer.faq.bert import FINE_TUNING
+from losslayer.faq.bert import suited
 from losslayer.faq.ranking import baselines
 
 DATA = Path(__file__).parent.parent / "data" / "banking77"
@@ -57,9 +57,7 @@ def parts(split: str) -> tuple[Examples, Examples]:
 def settings_of(pairs: list[str]) -> Settings:
     texts = {f.name for f in dataclasses.fields(Settings) if isinstance(f.default, str)}
     values = dict(pair.split("=", 1) for pair in pairs)
-    suited = FINE_TUNING if values.get("encoder", "").startswith("pretrained:") else {}
-    given = {n: v if n in texts else ast.literal_eval(v) for n, v in values.items()}
-    return Settings(**{**suited, **given})
+    return suited(**{n: v if n in texts else ast.literal_eval(v) for n, v in values.items()})
 
 
 def machine() -> str:

@@ -25,6 +25,7 @@ in Markdown, then one JSON line; progress on standard error.
 
 import argparse
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -37,7 +38,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from alignment import align, as_text, learn, sounds_of
+from alignment import Probabilities, align, as_text, learn, sounds_of
 from faq_banking77 import machine  # before losslayer: it chooses the engine
 
 from losslayer.seq2seq import Pairs, Seq2Seq, Settings, changed, pairs, read_pairs
@@ -124,21 +125,26 @@ def turned(text: str) -> str:
     return " ".join(reversed(text.split()))
 
 
+@functools.cache
+def shares(language: str) -> Probabilities:
+    """How likely each share of sounds is for its letter, learned from the training pairs."""
+    train = read(language, "train")
+    return learn(train.sources, [tuple(text.split()) for text in train.targets])
+
+
 def data(language: str, member: Member) -> tuple[Pairs, Pairs]:
     """The training and development pairs as the member learns them."""
-    train, dev = read(language, "train"), read(language, "dev")
-    table = learn(train.sources, [tuple(text.split()) for text in train.targets])
 
     def seen(found: Pairs) -> Pairs:
         words, targets = found.sources, found.targets
         if member.by_letter:
-            both = zip(words, targets, strict=True)
+            both, table = zip(words, targets, strict=True), shares(language)
             targets = [as_text(align(word, tuple(text.split()), table)) for word, text in both]
         if member.backwards:
             words, targets = [word[::-1] for word in words], [turned(text) for text in targets]
         return pairs(words, targets)
 
-    return seen(train), seen(dev)
+    return seen(read(language, "train")), seen(read(language, "dev"))
 
 
 def trained(name: str, train: Pairs, dev: Pairs, settings: Settings, runs: Path | None) -> Seq2Seq:
@@ -191,9 +197,9 @@ def of_language(language: str, given: argparse.Namespace) -> dict:
     """All figures of a language."""
     on = read(language, given.split)
     settings = changed(Settings(), [*DEFAULTS[SIZES[language]], *given.changes])
-    found = {"pairs": len(on), "settings": dataclasses.asdict(settings), "seeds": []}
-    outputs = {}
-    for member in dict.fromkeys([*map(Member, given.seeds), *(ENSEMBLE if given.ensemble else ())]):
+    found = {"pairs": len(on), "settings": dataclasses.asdict(settings), "seeds": [], "members": []}
+    singles, outputs = [Member(seed) for seed in given.seeds], {}
+    for member in dict.fromkeys([*singles, *(ENSEMBLE if given.ensemble else ())]):
         run = changed(settings, [f"model.seed={member.seed}"])
         if not member.by_letter:
             run = changed(run, ["model.diagonal=false"])
@@ -202,8 +208,7 @@ def of_language(language: str, given: argparse.Namespace) -> dict:
         figures = {"model": member.name, **measured(outputs[member], on)}
         figures |= {"seed": member.seed, **model.metrics["training"]}
         say(f"{language} {given.split} {json.dumps(figures)}")
-        alone = member in map(Member, given.seeds)
-        found.setdefault("seeds" if alone else "members", []).append(figures)
+        found["seeds" if member in singles else "members"].append(figures)
     if given.ensemble:
         together = [
             sum((outputs[member][word] for member in ENSEMBLE), Counter())

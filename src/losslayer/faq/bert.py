@@ -52,6 +52,18 @@ class CheckpointError(ll.LosslayerError, ValueError):
     """A folder that is no checkpoint of a BERT; the message says what is wrong with it."""
 
 
+def suited(**given: Any) -> Settings:
+    """Settings as given, with defaults that suit the encoder: of a checkpoint `FINE_TUNING`.
+
+    Where the objective compares triplets, wrong titles come from where they do for other encoders.
+    """
+    pretrained = given.get("encoder", "").startswith("pretrained:")
+    defaults = dict(FINE_TUNING) if pretrained else {}
+    if given.get("objective", Settings.objective) != "in-batch":
+        defaults.pop("negatives", None)
+    return Settings(**{**defaults, **given})
+
+
 def read_shape(path: str | PathLike[str]) -> dict[str, Any]:
     """The sizes of a checkpoint, by the names of `SHAPE`.
 

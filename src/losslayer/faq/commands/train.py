@@ -123,12 +123,9 @@ def train(
     """
     started = time.perf_counter()
     place = Place(out, MARKER, overwrite, PARTS)
-    suited = bert.FINE_TUNING if encoder.startswith("pretrained:") else {}
-    if suited and objective != "in-batch":  # a triplet needs a wrong title
-        suited = {**suited, "negatives": Settings.negatives}
     given = {"epochs": epochs, "negatives": negatives, "batch_size": batch_size}
-    settings = Settings(
-        **{**suited, **{name: value for name, value in given.items() if value is not None}},
+    settings = bert.suited(
+        **{name: value for name, value in given.items() if value is not None},
         encoder=encoder,
         objective=objective,
         microbatch_size=microbatch_size,
