@@ -13,7 +13,7 @@ the same size, measured in the same rounds, says how much is left to gain: value
 need three of them.
 
 Peak memory is what the compiled step needs for intermediate results (JAX), or what a process of its
-own holds at most beyond what it held before the step (the others).
+own holds at most beyond what it held before the step (the others; median of three processes).
 
     KERAS_BACKEND=jax python benchmarks/kernels.py [--work linear:2048x256x32768 rows:16384x64]
 
@@ -295,7 +295,11 @@ def report(text, rounds):
     one = ("--work", text, "--rounds", rounds)
     timed = in_process("--part", "time", *one)
     names = [n for n in timed["seconds"] if n != "product"]
-    memory = {w: in_process("--part", "memory", "--way", w, *one) for w in names}
+    # The same step has not always the same peak: it depends on what the allocator finds free.
+    memory = {
+        way: statistics.median(in_process("--part", "memory", "--way", way, *one) for _ in range(3))
+        for way in names
+    }
     timed["memory"] = memory
     print(f"{text}; {100 * timed['product_rate']:.0f} % of the rate of three products of that size")
     print("\n| | ms | losslayer takes | memory, MB | losslayer takes |\n|---|---:|---:|---:|---:|")

@@ -41,11 +41,13 @@ def slopes(function, given, **settings):
 # A chunk holds 128 tokens here: less than one, one, a full one, some and a part.
 @pytest.mark.parametrize("tokens", [1, 127, 128, 300])
 @pytest.mark.parametrize("counted", [1.0, 0.4, 0.0])
-def test_value_and_gradient(tokens, counted):
-    """For any number of tokens, any of which may not count."""
+@pytest.mark.parametrize("size", [1.0, 30.0])
+def test_value_and_gradient(tokens, counted, size):
+    """For any number of tokens, any of which may not count, and logits that are moderate or not."""
     with backend.float64():
         for smoothing, z_loss, bias in ((0, 0, True), (0.1, 0.01, True), (0.2, 0, False)):
             given = example(tokens, counted)
+            given["hidden"] *= size
             if not bias:
                 given["bias"] = None
             settings = {"smoothing": smoothing, "z_loss": z_loss}
@@ -202,4 +204,4 @@ def test_slopes_that_nothing_reads_are_not_computed():
         program = compiled.experimental_get_compiler_ir(*tensors)(stage="optimized_hlo")
         return program.count(" dot(")
 
-    assert products(value) == 1 < products(slopes)
+    assert products(value) == 2 < products(slopes)  # the logits, the sums of their exponentials

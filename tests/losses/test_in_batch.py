@@ -83,6 +83,23 @@ def test_both_ways_at_the_smallest_temperature(same_side):
         assert not slope[~counts].any()
 
 
+@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize("temperature", [0.05, 0.01])
+def test_a_fixed_temperature_is_like_a_learned_one(temperature, symmetric):
+    """Where scores are known to be moderate, no largest one is subtracted."""
+    rng = np.random.default_rng(0)
+    arrays = {n: rng.normal(size=(6, 4)).astype("float32") for n in ("anchor", "positive")}
+    found = []
+    for learned in (False, True):
+        layer = ll.losses.InBatchNegatives(temperature, symmetric=symmetric, learned=learned)
+        subject = Subject(layer, arrays)
+        found.append(subject.mean_and_slopes(subject.leaves()))
+    (value, slopes), (expected, others) = found
+    assert float(value) == pytest.approx(float(expected), rel=1e-6)
+    for one, other in zip(slopes[:2], others[:2], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
 def test_learned_temperature_has_a_bound():
     """Below 0.01 the temperature divides as 0.01 does, and its gradient goes on."""
     layer = ll.losses.InBatchNegatives(temperature=0.01, learned=True)

@@ -11,6 +11,7 @@ from losslayer.core import check
 from losslayer.core.errors import ArgumentTypeError, refuse
 from losslayer.core.layer import tensor_signature
 from losslayer.core.reduction import LEFT_OUT, expand
+from losslayer.kernels.moderate import MODERATE
 from losslayer.losses.fused import FusedLoss
 from losslayer.losses.similarity import direction
 
@@ -277,7 +278,9 @@ class InBatchNegatives(BatchScores):
         forth = other == "positive"
         if forth and "log_q" in row:
             scores = scores - ops.expand_dims(batch["log_q"], 1)
-        log_sum = _log_sum(scores, out)
+        # A cosine is at most 1, and the own candidate is never out.
+        bounded = not self.learned and 1 / self.temperature + self.hardness < MODERATE
+        log_sum = _log_sum(scores, out, moderate=bounded and not (forth and "log_q" in row))
         if self.same_side:
             log_sum = ops.logaddexp(log_sum, _log_sum(*self._beside(row, batch, own)))
         if forth and "negative" in batch:
@@ -416,8 +419,10 @@ def _exp(scores, out):
     return ops.exp(scores if out is None else ops.where(out, LEFT_OUT, scores))
 
 
-def _log_sum(scores, out):
-    """Log of the sum of exp over the candidates that are not out."""
+def _log_sum(scores, out, moderate=False):
+    """Log of the sum of exp over the candidates that are not out; `moderate` as in kernels."""
+    if moderate:
+        return ops.log(ops.sum(_exp(scores, out), axis=0))
     scores = scores if out is None else ops.where(out, LEFT_OUT, scores)
     top = ops.stop_gradient(ops.max(scores, axis=0))
     return top + ops.log(ops.sum(ops.exp(scores - top), axis=0))

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from losslayer.kernels.linear_cross_entropy.common import rows_of_a_chunk
+from losslayer.kernels.moderate import MODERATE
 from losslayer.kernels.tensorflow_steps import Steps
 
 
@@ -34,6 +35,8 @@ def _chunks(hidden, table, bias, labels, weights, smoothing, z_loss):
     vocab = table.shape[0]
     steps = Steps(weights, rows_of_a_chunk(hidden.shape[1]))
     rows, label, weight = steps.of(hidden), steps.of(labels), steps.weights
+    moderate = _largest_logit(hidden, table, bias, weights) < MODERATE
+    ones = tf.ones([1, vocab], table.dtype)
     mean_row = tf.reduce_mean(table, axis=0)
     mean_bias = 0.0 if bias is None else tf.reduce_mean(bias)
 
@@ -48,9 +51,12 @@ def _chunks(hidden, table, bias, labels, weights, smoothing, z_loss):
         target *= 1 - smoothing
         if smoothing:
             target += smoothing * (tf.linalg.matvec(row, mean_row) + mean_bias)
-        top = tf.reduce_max(logits, axis=0)
-        exponentials = tf.exp(logits - top)
-        total = tf.reduce_sum(exponentials, axis=0)
+        exponentials, top = tf.cond(
+            moderate,
+            lambda: (tf.exp(logits), tf.zeros_like(target)),  # spares two passes over them
+            lambda: _shifted(logits),
+        )
+        total = tf.matmul(ones, exponentials)[0]  # faster than a sum over the first axis
         log_sum = top + tf.math.log(total)
         value = log_sum - target + z_loss * tf.square(log_sum)
         own, rest = (1 - smoothing) * factor, smoothing * factor
@@ -79,3 +85,16 @@ def _chunks(hidden, table, bias, labels, weights, smoothing, z_loss):
         lambda number, *_: number < steps.needed, step, start, parallel_iterations=1
     )
     return steps.back(values), (steps.back(by_hidden), by_table, by_bias)
+
+
+def _shifted(logits):
+    """Exponentials of logits less the largest of their column, and these."""
+    top = tf.reduce_max(logits, axis=0)
+    return tf.exp(logits - top), top
+
+
+def _largest_logit(hidden, table, bias, weights):
+    """What no logit that counts exceeds, either way: |table| |hidden| + |bias|."""
+    sizes = tf.where(tf.equal(weights, 0), tf.zeros_like(weights), tf.norm(hidden, axis=1))
+    largest = tf.reduce_max(sizes) * tf.reduce_max(tf.norm(table, axis=1))
+    return largest if bias is None else largest + tf.reduce_max(tf.abs(bias))
