@@ -96,6 +96,7 @@ def test_a_fixed_temperature_is_like_a_learned_one(temperature, symmetric):
         found.append(subject.mean_and_slopes(subject.leaves()))
     (value, slopes), (expected, others) = found
     assert float(value) == pytest.approx(float(expected), rel=1e-6)
+    # Both compute in float32: scores of up to 1 / 0.01 are exact to 1e-5.
     for one, other in zip(slopes[:2], others[:2], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
