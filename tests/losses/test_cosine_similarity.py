@@ -56,3 +56,11 @@ def test_half_precision_comes_out_as_float32():
     found = ll.losses.CosineSimilarity()(a, a)
     assert keras.backend.standardize_dtype(found.dtype) == "float32"
     np.testing.assert_allclose(ops.convert_to_numpy(found), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("layer", [ll.losses.CosineSimilarity(), ll.losses.EuclideanDistance()])
+def test_nan_stays_nan(layer):
+    """A model that has lost its weights must not look as if its vectors had no length."""
+    lost = np.array([[np.nan, 1.0], [3.0, 4.0]], "float32")
+    found = ops.convert_to_numpy(layer(lost, np.ones((2, 2), "float32")))
+    assert np.isnan(found).tolist() == [True, False]

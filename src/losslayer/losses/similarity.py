@@ -60,19 +60,19 @@ class EuclideanDistance(keras.layers.Layer):
 
 
 def direction(vector):
-    """`vector` at length 1, or 0 where it has (nearly) no length."""
+    """`vector` at length 1, or 0 where it has (nearly) no length; NaN stays NaN."""
     size = length(vector, keepdims=True)
-    some = size > 0
+    none = ops.equal(size, 0)
     return ops.where(
-        some, vector / ops.where(some, size, ops.ones_like(size)), ops.zeros_like(vector)
+        none, ops.zeros_like(vector), vector / ops.where(none, ops.ones_like(size), size)
     )
 
 
 def length(vector, keepdims=False):
-    """The length of `vector`, 0 with gradient 0 where it has (nearly) none."""
+    """The length of `vector`, 0 with gradient 0 where it has (nearly) none; NaN stays NaN."""
     squared = ops.sum(ops.square(vector), axis=-1, keepdims=keepdims)
-    some = squared > _TINY
+    none = squared <= _TINY
     # `where` on the way in too: the gradient of the square root at 0 would be 0 * inf.
     return ops.where(
-        some, ops.sqrt(ops.where(some, squared, ops.ones_like(squared))), ops.zeros_like(squared)
+        none, ops.zeros_like(squared), ops.sqrt(ops.where(none, ops.ones_like(squared), squared))
     )
