@@ -13,10 +13,11 @@ or none. Which these are is learned from the training pairs alone (alignment.py)
 after as many outputs as there are letters. What is measured is the sounds, put together again: WER,
 words that are not all right, and PER, edits per sound.
 
-The ensemble is four models that err in different words: two read and speak from the end of the
-word, and one learns the sounds without letters that they belong to, where attention finds out by
-itself. Each gives its likeliest sounds of a word with their probabilities; the answer is the one
-with the largest sum.
+The ensemble is four models that err in different words: one reads and speaks from the end of the
+word, one learns the sounds without letters that they belong to, where attention finds out by
+itself, and one is a tagger (losslayer.tag), to which a share of sounds is the tag of its letter.
+Each gives its likeliest sounds of a word with their probabilities; the answer is the one with the
+largest sum.
 
 With --runs, models are kept in that folder: an interrupted run goes on, and a finished one isn't
 trained again. The data are read where LOSSLAYER_DATA says (default: ../shared/data). Prints a table
@@ -26,6 +27,7 @@ in Markdown, then one JSON line; progress on standard error.
 import argparse
 import dataclasses
 import functools
+import heapq
 import json
 import math
 import os
@@ -41,6 +43,7 @@ import numpy as np
 from alignment import Probabilities, align, as_text, learn, sounds_of
 from faq_banking77 import machine  # before losslayer: it chooses the engine
 
+from losslayer import tag
 from losslayer.seq2seq import Pairs, Seq2Seq, Settings, changed, pairs, read_pairs
 from losslayer.seq2seq.measures import measures
 
@@ -79,7 +82,25 @@ DEFAULTS = {
         "training.warmup_steps=100",
     ),
 }
+TAGGER = tag.Settings(
+    loss="token",
+    layers=2,
+    units=384,
+    embedding_dim=128,
+    letters=0,
+    dropout=0.5,
+    unknown=0.0,
+    least=1,
+    longest=64,
+    tokens=768,
+    epochs=20,
+    patience=20,
+    learning_rate=2e-3,
+)
 MEASURES = ("wer", "per")
+Model = Seq2Seq | tag.Tagger
+# Outputs for a word, with their probabilities.
+Likeliest = list[tuple[str, float]]
 # Outputs of a word that are looked at, and hypotheses that are kept to find them.
 N_BEST, BEAM = 5, 8
 
@@ -88,27 +109,31 @@ class Member(NamedTuple):
     """A model of the ensemble.
 
     Attributes:
+        kind: "letters": an output is the sounds of a letter; "sounds": it is one sound; "tagger":
+            the sounds of a letter are its tag.
         seed: Of its first weights and batches.
         backwards: Whether words and sounds are read from their end.
-        by_letter: Whether an output is the sounds of a letter; else it is one sound.
     """
 
-    seed: int
+    kind: str
+    seed: int = 0
     backwards: bool = False
-    by_letter: bool = True
 
     @property
     def name(self) -> str:
-        order = "backwards" if self.backwards else "forwards"
-        return f"{'letters' if self.by_letter else 'sounds'}-{order}-{self.seed}"
+        return f"{self.kind}-{'backwards' if self.backwards else 'forwards'}-{self.seed}"
 
 
-ENSEMBLE = (
-    Member(0),
-    Member(0, backwards=True),
-    Member(1, backwards=True),
-    Member(0, by_letter=False),
-)
+LETTERS, SOUNDS, TAGGED = "letters", "sounds", "tagger"
+ENSEMBLE = {
+    "medium": (Member(LETTERS), Member(LETTERS, backwards=True), Member(SOUNDS), Member(TAGGED)),
+    "low": (
+        Member(LETTERS),
+        Member(LETTERS, backwards=True),
+        Member(LETTERS, 1, backwards=True),
+        Member(SOUNDS),
+    ),
+}
 
 
 def say(text: str) -> None:
@@ -137,7 +162,7 @@ def data(language: str, member: Member) -> tuple[Pairs, Pairs]:
 
     def seen(found: Pairs) -> Pairs:
         words, targets = found.sources, found.targets
-        if member.by_letter:
+        if member.kind != SOUNDS:
             both, table = zip(words, targets, strict=True), shares(language)
             targets = [as_text(align(word, tuple(text.split()), table)) for word, text in both]
         if member.backwards:
@@ -147,17 +172,22 @@ def data(language: str, member: Member) -> tuple[Pairs, Pairs]:
     return seen(read(language, "train")), seen(read(language, "dev"))
 
 
-def trained(name: str, train: Pairs, dev: Pairs, settings: Settings, runs: Path | None) -> Seq2Seq:
-    """The model of this name in the folder, or a new one; the CPU time is among its metrics."""
+def trained(language: str, member: Member, settings: Settings, runs: Path | None) -> Model:
+    """The model of the folder, or a new one; the CPU time is among its metrics."""
+    name, wanted = f"{language}-{member.name}", settings_of(member, settings)
     place = None if runs is None else runs / name
     if place is not None and place.exists():
-        model = Seq2Seq.load(place)
-        if model.settings != settings:
+        model = (tag.Tagger if member.kind == TAGGED else Seq2Seq).load(place)
+        if model.settings != wanted:
             sys.exit(f"{place}: has other settings than these. Give another folder by --runs")
         return model
     partial = None if place is None else place.with_name(f"{name}.partial")
     wall, cpu = time.perf_counter(), time.process_time()
-    model = Seq2Seq.train(train, dev, settings, say, resume=partial)
+    if member.kind == TAGGED:
+        train, dev = map(tagged, data(language, member))
+        model = tag.Tagger.train(train, dev, wanted, "none", report=say, resume=partial)
+    else:
+        model = Seq2Seq.train(*data(language, member), wanted, say, resume=partial)
     if model.interrupted:
         sys.exit(f"{name}: interrupted; the same command goes on")
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -168,22 +198,74 @@ def trained(name: str, train: Pairs, dev: Pairs, settings: Settings, runs: Path 
     return model
 
 
-def candidates(model: Seq2Seq, member: Member, words: Sequence[str]) -> list[Counter[str]]:
+def settings_of(member: Member, settings: Settings) -> Settings | tag.Settings:
+    """Those of a member, made of those of the model without an ensemble."""
+    if member.kind == TAGGED:
+        return dataclasses.replace(TAGGER, seed=member.seed)
+    own = changed(settings, [f"model.seed={member.seed}"])
+    return changed(own, ["model.diagonal=false"]) if member.kind == SOUNDS else own
+
+
+def tagged(found: Pairs) -> list[tag.Sentence]:
+    """Words as sentences of letters, whose tags are their sounds."""
+    both = zip(found.sources, found.targets, strict=True)
+    return [tag.Sentence([*word], shares.split()) for word, shares in both]
+
+
+def candidates(model: Model, member: Member, words: Sequence[str]) -> list[Counter[str]]:
     """The likeliest sounds of each word, with their probabilities."""
+    asked = [word[::-1] for word in words] if member.backwards else words
+    found = of_tagger(model, asked) if member.kind == TAGGED else of_decoder(model, member, asked)
+    together = []
+    for likeliest in found:
+        sounds: Counter[str] = Counter()
+        for text, probability in likeliest:
+            text = turned(text) if member.backwards else text
+            # Several ways to share the same sounds out to the letters are one answer.
+            sounds[text if member.kind == SOUNDS else sounds_of(text)] += probability
+        together.append(sounds)
+    return together
+
+
+def of_decoder(model: Seq2Seq, member: Member, words: Sequence[str]) -> list[Likeliest]:
+    """The likeliest outputs for each word."""
     decoding = dataclasses.replace(model.settings.decoding, beam=BEAM, n_best=N_BEST)
     found = {}
     for length in sorted(set(map(len, words))):
         same = [word for word in words if len(word) == length]
-        if member.by_letter:
+        if member.kind == LETTERS:
             decoding = dataclasses.replace(decoding, shortest=length, longest=length)
-        asked = [word[::-1] for word in same] if member.backwards else same
-        for word, hypotheses in zip(same, model.predict(asked, decoding), strict=True):
-            found[word] = Counter()
-            for each in hypotheses:
-                text = turned(each.text) if member.backwards else each.text
-                # Several ways to share the same sounds out to the letters are one answer.
-                found[word][sounds_of(text) if member.by_letter else text] += math.exp(each.score)
+        for word, hypotheses in zip(same, model.predict(same, decoding), strict=True):
+            found[word] = [(each.text, math.exp(each.score)) for each in hypotheses]
     return [found[word] for word in words]
+
+
+def of_tagger(model: tag.Tagger, words: Sequence[str]) -> list[Likeliest]:
+    """The likeliest tags of each word."""
+    tags = model.vocabulary.tags
+    return [likeliest(rows, tags) for rows in model.probabilities([[*word] for word in words])]
+
+
+def likeliest(probabilities: np.ndarray, tags: Sequence[str], count: int = N_BEST) -> Likeliest:
+    """The likeliest sequences of tags where those of one letter don't depend on the others'.
+
+    So it is with the loss "token".
+
+    Args:
+        probabilities: Of each tag at each letter, `(letter, tag)`.
+        tags: Names of the columns.
+        count: How many sequences; the likeliest is the first.
+
+    Example:
+        >>> likeliest(np.array([[0.75, 0.25], [0.625, 0.375]]), ["_", "a"], 2)
+        [('_ _', 0.46875), ('_ a', 0.28125)]
+    """
+    found: list[tuple[float, tuple[str, ...]]] = [(1.0, ())]
+    for row in probabilities:
+        best = [(float(row[i]), tags[i]) for i in np.argsort(-row)[:count]]
+        longer = ((p * q, (*path, name)) for p, path in found for q, name in best)
+        found = heapq.nlargest(count, longer)
+    return [(" ".join(path), probability) for probability, path in found]
 
 
 def measured(found: Sequence[Counter[str]], on: Pairs) -> dict[str, float]:
@@ -198,23 +280,19 @@ def of_language(language: str, given: argparse.Namespace) -> dict:
     on = read(language, given.split)
     settings = changed(Settings(), [*DEFAULTS[SIZES[language]], *given.changes])
     found = {"pairs": len(on), "settings": dataclasses.asdict(settings), "seeds": [], "members": []}
-    singles, outputs = [Member(seed) for seed in given.seeds], {}
-    for member in dict.fromkeys([*singles, *(ENSEMBLE if given.ensemble else ())]):
-        run = changed(settings, [f"model.seed={member.seed}"])
-        if not member.by_letter:
-            run = changed(run, ["model.diagonal=false"])
-        model = trained(f"{language}-{member.name}", *data(language, member), run, given.runs)
+    singles = [Member(LETTERS, seed) for seed in given.seeds]
+    together = ENSEMBLE[SIZES[language]] if given.ensemble else ()
+    outputs = {}
+    for member in dict.fromkeys([*singles, *together]):
+        model = trained(language, member, settings, given.runs)
         outputs[member] = candidates(model, member, on.sources)
         figures = {"model": member.name, **measured(outputs[member], on)}
         figures |= {"seed": member.seed, **model.metrics["training"]}
         say(f"{language} {given.split} {json.dumps(figures)}")
         found["seeds" if member in singles else "members"].append(figures)
-    if given.ensemble:
-        together = [
-            sum((outputs[member][word] for member in ENSEMBLE), Counter())
-            for word in range(len(on))
-        ]
-        found["ensemble"] = measured(together, on)
+    if together:
+        each = zip(*(outputs[member] for member in together), strict=True)
+        found["ensemble"] = measured([sum(of_word, Counter()) for of_word in each], on)
         say(f"{language} {given.split} ensemble {json.dumps(found['ensemble'])}")
     return found
 
@@ -250,9 +328,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     print(f"SIGMORPHON 2021, grapheme to phoneme, {given.split}: per cent; mean (sd) of the seeds.")
     print(f"{machine()}.\n")
-    together = f"{len(ENSEMBLE)} together"
     columns = [f"WER of seeds {' '.join(map(str, given.seeds))}", "WER", "PER"]
-    columns += [f"WER of {together}", "PER", "baseline, ten together", "training, CPU s"]
+    columns += ["WER of four together", "PER", "baseline, ten together", "training, CPU s"]
     print(f"| | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}")
     for language in found:
         print(row(language, found[language], given.split))

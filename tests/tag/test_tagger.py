@@ -1,6 +1,7 @@
 """The tagger as its users see it: train, predict, evaluate, save, load."""
 
 import dataclasses
+import itertools
 import json
 import os
 
@@ -52,6 +53,28 @@ def test_words_are_the_text(segmenter):
     assert ["".join(words) for words in found] == ["".join(text.split()) for text in given]
     assert "北" in found[0][-2]
     assert found[0][-1] == "京"
+
+
+def test_probabilities_are_those_of_all_sequences(trained):
+    """Of every sequence of tags, weighed by the exponential of its score under the CRF."""
+    given = ["anna", "Meyer", "went"]
+    [found], [none] = trained.probabilities([given]), trained.probabilities([[]])
+    assert none.shape == (0, len(trained.vocabulary.tags))
+
+    network = keras.Model(trained.model.inputs, trained.model.get_layer("logits").output)
+    [(_, x)] = batches_of(trained.vocabulary, [Sentence(given)], 512)
+    logits = keras.ops.convert_to_numpy(network.predict_on_batch(x))[0, : len(given)]
+    scores = trained.model.get_layer("crf").scores()
+    transitions, start, end = (keras.ops.convert_to_numpy(score) for score in scores)
+    expected = np.zeros_like(found, dtype="float64")
+    for tags in itertools.product(range(logits.shape[1]), repeat=len(given)):
+        score = start[tags[0]] + end[tags[-1]] + sum(logits[t, tag] for t, tag in enumerate(tags))
+        score += sum(transitions[pair] for pair in itertools.pairwise(tags))
+        for t, tag in enumerate(tags):
+            expected[t, tag] += np.exp(np.float64(score))
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert not np.allclose(found, np.exp(logits) / np.exp(logits).sum(-1, keepdims=True), atol=1e-5)
 
 
 def test_the_figures_of_training_are_those_of_evaluate(trained):
@@ -246,6 +269,8 @@ def test_wrong_calls(trained, segmenter):
     """Texts for sentences, sentences for texts, tags that are missing or of another scheme."""
     with pytest.raises(TypeError, match="must be lists of tokens"):
         trained.predict(["anna went"])
+    with pytest.raises(TypeError, match=r"Tagger.probabilities: .* Received: a text"):
+        trained.probabilities(["anna went"])
     with pytest.raises(ll.ArgumentError, match="must be called on a tagger of characters"):
         trained.segment(["anna"])
     with pytest.raises(TableError, match="a tag for each"):

@@ -62,6 +62,14 @@ def build(vocabulary: Vocabulary, settings: Settings, scheme: str) -> ll.Model:
     return model
 
 
+def marginals(model: ll.Model, vocabulary: Vocabulary) -> keras.Model:
+    """A model of the same inputs and weights to the probabilities of tags, `(batch, time, tag)`."""
+    inputs = {tensor.name: tensor for tensor in model.inputs}
+    mask = ops.not_equal(inputs[next(iter(vocabulary.views))], PADDING)
+    logits = model.get_layer("logits").output
+    return keras.Model(inputs, model.get_layer("crf").marginals(logits, mask=mask))
+
+
 def _spelled(letters: Any, count: int, settings: Settings, seeds: Iterator[int]) -> Any:
     """Of each filter over three letters the largest value in the word, `(batch, time, filter)`."""
     read = _embedding(count + FIRST, LETTER, seeds, "of_letter")(letters)

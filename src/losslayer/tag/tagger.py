@@ -1,5 +1,6 @@
 """The tagger: train, predict, evaluate, save, load."""
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from os import PathLike
@@ -12,7 +13,7 @@ import losslayer as ll
 from losslayer.tag import store
 from losslayer.tag.batches import Batches, batches_of, pieces
 from losslayer.tag.measures import measures
-from losslayer.tag.model import build
+from losslayer.tag.model import build, marginals
 from losslayer.tag.scheme import AUTO, check_order, check_tags, find_scheme, measure_of
 from losslayer.tag.sentences import Sentence, digest, from_text, from_words, to_words
 from losslayer.tag.settings import Settings
@@ -141,10 +142,41 @@ class Tagger:
         Returns:
             A list of tags for each, one for each token.
         """
+        numbers = self._values(self.model, "predict", sentences)
+        found = [[self.vocabulary.tags[number] for number in row] for row in numbers]
+        for row, one in enumerate(sentences):
+            if isinstance(one, Sentence) and one.breaks:
+                found[row] = [*from_words(to_words(one, found[row])).tags]
+        return found
+
+    def probabilities(self, sentences: Sequence[Sentence | Sequence[str]]) -> list[np.ndarray]:
+        """How likely each tag is for each token, given the whole sentence.
+
+        The likeliest tags of the tokens, together, need not keep to the scheme; those of `predict`
+        do.
+
+        Args:
+            sentences: As in `predict`.
+
+        Returns:
+            For each sentence an array `(token, tag)`, whose rows sum to 1; the columns are
+            `vocabulary.tags`.
+        """
+        found = self._values(self._marginals, "probabilities", sentences)
+        return [np.reshape(rows, (len(rows), len(self.vocabulary.tags))) for rows in found]
+
+    @functools.cached_property
+    def _marginals(self) -> keras.Model:
+        return marginals(self.model, self.vocabulary)
+
+    def _values(
+        self, model: Any, method: str, sentences: Sequence[Sentence | Sequence[str]]
+    ) -> list[list[Any]]:
+        """What a model with the inputs of `self.model` gives for each token of each sentence."""
         if isinstance(sentences, str) or any(isinstance(one, str) for one in sentences):
             raise ll.ArgumentTypeError(
-                "Tagger.predict: `sentences` must be lists of tokens. Received: a text. Split it, "
-                "or call `Tagger.segment`."
+                f"Tagger.{method}: `sentences` must be lists of tokens. Received: a text. Split "
+                "it, or call `Tagger.segment`."
             )
         given = [one.tokens if isinstance(one, Sentence) else [*one] for one in sentences]
         longest = self.settings.longest
@@ -153,17 +185,14 @@ class Tagger:
             for start in range(0, len(tokens), longest):
                 owners.append(row)
                 parts.append(Sentence(tokens[start : start + longest]))
-        found: list[list[str]] = [[] for _ in given]
-        numbers: list[Any] = [None] * len(parts)
+        values: list[Any] = [None] * len(parts)
         for rows, x in batches_of(self.vocabulary, parts, self.settings.tokens):
-            tags = keras.ops.convert_to_numpy(self.model.predict_on_batch(x))
-            for row, one in zip(rows, tags):
-                numbers[row] = one[: len(parts[row].tokens)]
-        for owner, one in zip(owners, numbers):
-            found[owner] += [self.vocabulary.tags[number] for number in one]
-        for row, one in enumerate(sentences):
-            if isinstance(one, Sentence) and one.breaks:
-                found[row] = [*from_words(to_words(one, found[row])).tags]
+            batch = keras.ops.convert_to_numpy(model.predict_on_batch(x))
+            for row, one in zip(rows, batch):
+                values[row] = one[: len(parts[row].tokens)]
+        found: list[list[Any]] = [[] for _ in given]
+        for owner, one in zip(owners, values):
+            found[owner] += [*one]
         return found
 
     def segment(self, texts: Iterable[str]) -> list[list[str]]:
