@@ -16,8 +16,8 @@ words that are not all right, and PER, edits per sound.
 The ensemble is four models that err in different words: one reads and speaks from the end of the
 word, one learns the sounds without letters that they belong to, where attention finds out by
 itself, and one is a tagger (losslayer.tag), to which a share of sounds is the tag of its letter.
-Each gives its likeliest sounds of a word with their probabilities; the answer is the one with the
-largest sum.
+With 800 pairs it is weak, so a second model that reads from the end stands in for it. Each gives
+its likeliest sounds of a word with their probabilities; the answer is the one with the largest sum.
 
 With --runs, models are kept in that folder: an interrupted run goes on, and a finished one isn't
 trained again. The data are read where LOSSLAYER_DATA says (default: ../shared/data). Prints a table
