@@ -156,7 +156,7 @@ class Tagger:
         do.
 
         Args:
-            sentences: As in `predict`.
+            sentences: As in `predict`. Spaces in text that is to be cut aren't looked at.
 
         Returns:
             For each sentence an array `(token, tag)`, whose rows sum to 1; the columns are
@@ -173,10 +173,11 @@ class Tagger:
         self, model: Any, method: str, sentences: Sequence[Sentence | Sequence[str]]
     ) -> list[list[Any]]:
         """What a model with the inputs of `self.model` gives for each token of each sentence."""
-        if isinstance(sentences, str) or any(isinstance(one, str) for one in sentences):
+        listed = isinstance(sentences, Sequence) and not isinstance(sentences, str)
+        if not listed or not all(map(_is_sentence, sentences)):
             raise ll.ArgumentTypeError(
-                f"Tagger.{method}: `sentences` must be lists of tokens. Received: a text. Split "
-                "it, or call `Tagger.segment`."
+                f"Tagger.{method}: `sentences` must be lists of tokens, which are texts. Received: "
+                f"{sentences!r:.60}. Split a text, or call `Tagger.segment`."
             )
         given = [one.tokens if isinstance(one, Sentence) else [*one] for one in sentences]
         longest = self.settings.longest
@@ -234,6 +235,12 @@ class Tagger:
             FolderError: If it isn't such a folder, or a part is missing or broken.
         """
         return cls(**store.load(path))
+
+
+def _is_sentence(given: Any) -> bool:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        return isinstance(given, Sentence)
+    return all(isinstance(token, str) for token in given)
 
 
 def _held_out(
