@@ -61,6 +61,32 @@ def test_value_and_gradient(tokens, counted, size):
                 np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_float32_and_many_words(transposed):
+    """Products in blocks of words, of a table as an Embedding has it or as a Dense layer has it."""
+    rng, tokens, vocab = np.random.default_rng(3), 300, 5000
+    given = {**example(tokens, 0.7), "table": rng.normal(size=(vocab, DIM))}
+    given |= {"bias": rng.normal(size=vocab), "labels": rng.integers(0, vocab, tokens)}
+    logits = given["hidden"] @ given["table"].T + given["bias"]
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    right = np.eye(vocab)[given["labels"]]
+    wanted = given["weights"][:, None] * (shares - right)
+    small = {n: a.astype("int32" if n == "labels" else "float32") for n, a in given.items()}
+
+    def kernel(table, **tensors):
+        table = ops.transpose(table) if transposed else table
+        return kernels.linear_cross_entropy(table=table, **tensors)
+
+    if transposed:
+        small["table"] = small["table"].T.copy()
+    value, found = slopes(kernel, small)
+    assert value == pytest.approx(-given["weights"] @ np.log((shares * right).sum(1)), rel=1e-5)
+    by_table = wanted.T @ given["hidden"]
+    expected = wanted @ given["table"], by_table.T if transposed else by_table, wanted.sum(0)
+    for name, one, other in zip(NAMES, found, expected):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
 def test_large_logits():
     """No exponential overflows, and none of a sum is lost."""
     given = example(8, 1.0)

@@ -2,6 +2,7 @@
 
 import torch
 
+from losslayer.kernels.linear_cross_entropy import torch_products as products
 from losslayer.kernels.linear_cross_entropy.common import rows_of_a_chunk
 from losslayer.kernels.moderate import MODERATE
 
@@ -38,6 +39,8 @@ def _chunks(hidden, table, bias, labels, weights, smoothing, z_loss, wanted):
     """The value of each token, and the slopes of their weighted sum by hidden, table and bias."""
     counted = torch.nonzero(weights, as_tuple=True)[0]
     chunk = min(rows_of_a_chunk(hidden.shape[1]), len(counted))
+    if products.uses_onednn(table):
+        table = table.contiguous()  # a Dense layer gives a transpose: turn it once
     values = torch.zeros_like(weights)
     slopes = [torch.zeros_like(t) if w else None for t, w in zip((hidden, table, bias), wanted)]
     by_hidden, by_table, by_bias = slopes
@@ -45,36 +48,37 @@ def _chunks(hidden, table, bias, labels, weights, smoothing, z_loss, wanted):
     mean_bias = bias.mean() if smoothing and bias is not None else 0.0
     moderate = bool(_largest_logit(hidden[counted], table, bias) < MODERATE)
     # One buffer for all chunks: fresh memory costs more than the arithmetic on it.
-    buffer = hidden.new_empty(len(table), chunk)
+    buffer = hidden.new_empty(chunk, len(table))
     for places in counted.split(max(chunk, 1)):
         rows, label, weight = hidden[places], labels[places], weights[places]
-        logits = torch.mm(table, rows.T, out=buffer[:, : len(places)])
+        logits = products.logits(rows, table, out=buffer[: len(places)])
         if bias is not None:
-            logits += bias[:, None]
-        chosen = logits.gather(0, label[None].long())[0]
+            logits += bias
+        chosen = logits.gather(1, label[:, None].long())[:, 0]
         target = (1 - smoothing) * chosen
         if smoothing:
             target += smoothing * (rows @ mean_row + mean_bias)
-        top = 0.0 if moderate else logits.amax(0)  # spares two passes over the chunk
-        exponentials = (logits if moderate else logits.sub_(top)).exp_()
-        total = exponentials.sum(0)
+        top = 0.0 if moderate else logits.amax(1)  # spares two passes over the chunk
+        exponentials = (logits if moderate else logits.sub_(top[:, None])).exp_()
+        total = exponentials.sum(1)
         log_sum = top + torch.log(total)
         values[places] = log_sum - target + z_loss * log_sum.square()
         # The slope of the weighted sum by a logit is `factor * exponential`, less the target's.
         factor = weight * (1 + 2 * z_loss * log_sum) / total
         own, rest = (1 - smoothing) * weight, smoothing * weight
+        slope = None if by_hidden is None else torch.zeros_like(rows)
+        products.add_products(exponentials, table, factor[:, None] * rows, slope, by_table)
         if by_hidden is not None:
-            slope = factor[:, None] * (exponentials.T @ table) - own[:, None] * table[label]
+            slope = factor[:, None] * slope - own[:, None] * table[label]
             if smoothing:
                 slope -= rest[:, None] * mean_row
             by_hidden[places] = slope
         if by_table is not None:
-            by_table.addmm_(exponentials, factor[:, None] * rows)
             by_table.index_add_(0, label, own[:, None] * rows, alpha=-1)
             if smoothing:
                 by_table -= (rest @ rows) / len(table)
         if by_bias is not None:
-            by_bias.addmv_(exponentials, factor)
+            by_bias.addmv_(exponentials.T, factor)
             by_bias.index_add_(0, label, own, alpha=-1)
             if smoothing:
                 by_bias -= rest.sum() / len(table)
