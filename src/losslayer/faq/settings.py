@@ -18,7 +18,8 @@ class Settings:
     Args:
         encoder: "lstm", "bilstm-maxpool", "cnn", "bag", "bag-cnn", "transformer", or
             "pretrained:PATH" with the folder of a BERT's checkpoint; a matcher trained from one
-            has "bert".
+            has "bert". The defaults below suit the others; `losslayer.faq.bert.suited` makes
+            settings whose defaults suit a checkpoint, as the command does.
         objective: "triplet", a title against a wrong one; "in-batch", against all titles of the
             batch; or "both".
         negatives: Where the wrong title of each question comes from. "in-batch": there is none, but

@@ -58,7 +58,8 @@ def _chunks(hidden, table, bias, labels, weights, smoothing, z_loss, wanted):
         target = (1 - smoothing) * chosen
         if smoothing:
             target += smoothing * (rows @ mean_row + mean_bias)
-        top = 0.0 if moderate else logits.amax(1)  # spares two passes over the chunk
+        # Where no largest logit is looked for, two passes over the chunk are spared.
+        top = logits.new_zeros(len(places)) if moderate else logits.amax(1)
         exponentials = (logits if moderate else logits.sub_(top[:, None])).exp_()
         total = exponentials.sum(1)
         log_sum = top + torch.log(total)
