@@ -52,6 +52,22 @@ def test_equals_the_reference(example, size):
         np.testing.assert_allclose(slope, other, rtol=1e-10, atol=1e-12)
 
 
+def test_what_the_function_does_not_read(example):
+    """It has a gradient of 0: the vectors and the table, given twice, have that of once."""
+
+    def kernel(function, rows, shared, weights, size):
+        rows, shared = [*rows, rows[0]], [*shared, shared[0]]
+        return kernels.sum_of_rows(
+            lambda row, batch: function(row[:2], batch[:2]), rows, shared, weights, size
+        )
+
+    with backend.float64():
+        found = _value_and_slopes(kernel, example, 3)
+        expected = _value_and_slopes(kernels.sum_of_rows, example, 3)
+    for slope, other in zip(found[1], expected[1]):
+        np.testing.assert_allclose(slope, other, rtol=1e-12)
+
+
 def test_nothing_counts(example):
     """All weights 0: value and gradients 0."""
     example = [t.astype("float32") for t in example]

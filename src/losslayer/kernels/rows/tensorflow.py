@@ -42,18 +42,23 @@ def _in_turn(function, tensors, own, weights, size, real):
 
     def step(number, values, *slopes):
         given = [t[number] if place < own else t for place, t in enumerate(tensors)]
+        for place in real:  # one tensor in two places has a slope in each
+            given[place] = tf.identity(given[place])
         leaves = [given[place] for place in real]
         with tf.GradientTape() as tape:
             tape.watch(leaves)
             found = function(given[:own], given[own:])
             found = tf.where(tf.equal(weights[number], 0), tf.zeros_like(found), found)
             weighted = tf.reduce_sum(weights[number] * found)
-        by = tape.gradient(weighted, leaves, unconnected_gradients="zero")
         values = tf.tensor_scatter_nd_update(values, [[number]], [found])
-        after = [
-            tf.tensor_scatter_nd_update(slope, [[number]], [b]) if place < own else slope + b
-            for place, slope, b in zip(real, slopes, by)
-        ]
+        after = []
+        for place, slope, by in zip(real, slopes, tape.gradient(weighted, leaves)):
+            if by is not None:  # what the function doesn't read costs nothing
+                if place < own:
+                    slope = tf.tensor_scatter_nd_update(slope, [[number]], [by])
+                else:
+                    slope += by
+            after.append(slope)
         return number + 1, values, *after
 
     start = (0, tf.zeros_like(weights), *(tf.zeros_like(tensors[place]) for place in real))
