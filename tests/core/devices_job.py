@@ -27,11 +27,16 @@ os.environ["KERAS_BACKEND"] = "jax"
 warnings.simplefilter("error")
 warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
 
+import jax  # noqa: E402
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
 import losslayer as ll  # noqa: E402
 from tests.core import cuts  # noqa: E402
+
+# Else small operations pile up behind a collective, until XLA has no thread left to run it: rarely,
+# and on CPUs alone, all processes wait for ever then.
+jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 if options.processes > 1:
     address = f"localhost:{options.port}"
